@@ -1,0 +1,140 @@
+"""`ps run`: the arguments, and the line from them to an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from promptstudio.cli.completers import complete_inputs, complete_models, complete_profiles, complete_prompts
+from promptstudio.cli.context import Context
+from promptstudio.cli.run_inputs import Given, ask_missing, parse_parameters, rows_of, with_attachments
+from promptstudio.cli.run_rows import run_rows
+from promptstudio.cli.run_view import Job, View, print_dry_run, show_run
+from promptstudio.errors import Interrupted, UsageError
+from promptstudio.history import open_history
+from promptstudio.prompts.load import load_prompt
+from promptstudio.prompts.prompt import Prompt
+from promptstudio.runner import Runner, RunOptions
+
+T = TypeVar("T")
+
+
+def run(
+    ctx: typer.Context,
+    prompt: Annotated[
+        str,
+        typer.Argument(
+            help="A name (support/triage), a variant (support/triage:terse), a path, or - for standard input.",
+            autocompletion=complete_prompts,
+        ),
+    ],
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-v",
+            "--var",
+            metavar="NAME=VALUE",
+            help="An input: name=text, name=@file, name=- (standard input) or name:=json. Repeat for more.",
+            autocompletion=complete_inputs,
+        ),
+    ] = None,
+    vars_file: Annotated[
+        str | None,
+        typer.Option(
+            "--vars",
+            metavar="FILE",
+            help="Inputs from JSON, YAML or JSONL; - is standard input. A list runs each row.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", help="Ask this model instead.", autocompletion=complete_models)
+    ] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--param", metavar="NAME=VALUE", help="A model parameter, such as temperature=0.2."),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile", help="A named set of parameters from promptstudio.toml.", autocompletion=complete_profiles
+        ),
+    ] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option("--attach", metavar="FILE", help="Send an image, a sound or a document along.")
+    ] = None,
+    stream: Annotated[
+        bool | None,
+        typer.Option("--stream/--no-stream", help="Show the answer as it comes. Default: on a terminal."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact request; send nothing.")] = False,
+    why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="Why you run this; kept in history.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag for the history row. Repeat for more.")] = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Do not remember this run.")] = False,
+    output_file: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the answer to a file.")
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=256, help="Rows of --vars that run at the same time.")
+    ] = 8,
+) -> int:
+    """Run a prompt and print the answer."""
+    context: Context = ctx.obj
+    settings = context.settings()
+    given = Given(tuple(values or ()), vars_file, tuple(attach or ()), reads_prompt=prompt == "-")
+    given.check_stdin()
+    loaded = load_prompt(prompt, settings, stdin=_stdin_text() if prompt == "-" else None)
+    loaded, attached = with_attachments(loaded, given.attachments)
+    rows = rows_of(given, loaded, attached)
+    if not rows.is_batch:
+        rows = rows.completed(ask_missing(loaded, rows.values[0], context))
+    options = RunOptions(model, parse_parameters(parameters or ()), profile, why, tuple(tag or ()))
+    if dry_run:
+        requests = run_async(lambda: _requests(Runner(settings, context.env), loaded, rows.values, options))
+        print_dry_run(context, requests)
+        return 0
+    view = View(as_json, stream, output_file, concurrency)
+    with nullcontext() if no_history else open_history(settings) as history:
+        job = Job(context, Runner(settings, context.env, history), loaded, options, view)
+        return run_async(lambda: run_rows(job, rows.values) if rows.is_batch else show_run(job, rows.values[0]))
+
+
+async def _requests(
+    runner: Runner, prompt: Prompt, rows: list[dict[str, Any]], options: RunOptions
+) -> list[dict[str, Any]]:
+    return [await runner.exact_request(prompt, values, options) for values in rows]
+
+
+def run_async(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run to the end; Ctrl-C or SIGTERM cancel what is under way, which is recorded, and raise `Interrupted`."""
+
+    async def main() -> T:
+        from promptstudio.providers.call import close_connections  # beside what the run has loaded by then
+
+        task = asyncio.current_task()
+        if task is not None and sys.platform != "win32":
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await start()
+        finally:
+            await close_connections()
+
+    try:
+        return asyncio.run(main())
+    except (KeyboardInterrupt, asyncio.CancelledError) as stop:
+        raise Interrupted("stopped; what was finished is saved", hint="`ps history` lists it") from stop
+
+
+def _stdin_text() -> str:
+    if sys.stdin.isatty():
+        raise UsageError(
+            "the prompt file is to come from standard input, but that is a terminal", hint="ps run - < FILE"
+        )
+    return sys.stdin.buffer.read(2 * 1024 * 1024).decode("utf-8-sig", errors="strict")

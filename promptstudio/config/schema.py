@@ -1,0 +1,111 @@
+"""The keys of promptstudio.toml, one a row. Checks, variables, docs and the JSON Schema are made from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal[
+    "string", "boolean", "integer", "number", "folder", "url", "database", "variable", "header", "parameter", "tool",
+    "judge", "any",
+]  # fmt: skip
+Path_ = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `*` in `name` stands for a name the user chooses; `minimum` is inclusive, `above` exclusive."""
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    minimum: float | None = None
+    above: float | None = None
+    own_variable: str | None = None
+
+    @property
+    def path(self) -> Path_:
+        return tuple(self.name.split("."))
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that sets this key; only plain values with a fixed name have one,
+        and [project], which says what lies where, has none."""
+        if "*" in self.name or self.kind not in SCALARS or self.path[0] == "project":
+            return None
+        return self.own_variable or "PROMPTSTUDIO_" + self.name.replace(".", "_").upper()
+
+
+SCALARS = frozenset({"string", "boolean", "integer", "number", "database"})
+ENV_VARIABLE = "PROMPTSTUDIO_ENV"
+
+# One row: dotted name, kind, default, help.
+KEYS: tuple[Key, ...] = (
+    Key("project.name", "string", None, "Name of the project; the folder's name when absent."),
+    Key("project.prompts", "folder", "prompts", "Folder of the prompt files, inside the project."),
+    Key("project.evals", "folder", "evals", "Folder of the evaluation suites, inside the project."),
+    Key(
+        "project.dotenv",
+        "boolean",
+        default=False,
+        help="Look for provider keys in the .env file beside promptstudio.toml too.",
+    ),
+    Key("run.model", "string", "offline/echo", "Model for prompts that name none."),
+    Key("run.profile", "string", None, "Profile for prompts that name none."),
+    Key("run.timeout", "number", None, "Seconds for one attempt, for prompts that do not say.", above=0),
+    Key(
+        "run.warm",
+        "number",
+        None,
+        "Seconds that a process waits for the next run with everything loaded; 0 is none.",
+        minimum=0,
+        own_variable="PROMPTSTUDIO_WARM",
+    ),
+    Key("profiles.*.*", "parameter", None, "A named set of parameters: temperature, top_p, seed, max_tokens, …"),
+    Key("providers.*.api_base", "url", None, "Where the provider answers, with http:// or https://."),
+    Key("providers.*.api_key_env", "variable", None, "Name of the environment variable that holds the key."),
+    Key("providers.*.headers.*", "header", None, 'An extra header: text, or {env = "VARIABLE"} for a secret.'),
+    Key("history.url", "database", None, "Database of the history: a file, sqlite:/// or another SQLAlchemy URL."),
+    Key(
+        "history.redact", "boolean", default=True, help="Replace text that has the shape of a key before it is stored."
+    ),
+    Key(
+        "history.retention_days",
+        "integer",
+        None,
+        "Days a run stays; older ones are deleted when new ones end.",
+        minimum=1,
+    ),
+    Key("eval.concurrency", "integer", 8, "Cases that are under way at once.", minimum=1),
+    Key("eval.judge", "judge", None, "Model that judges, or a table with model and parameters."),
+    Key("cache.*", "any", None, "Cache of answers. Read, and not used by this version."),
+    Key("budget.*", "any", None, "Limits on spending. Read, and not used by this version."),
+    Key("tools.*", "tool", None, "A tool a prompt may name, as module:function from this repository."),
+)
+
+# Overlays chosen by PROMPTSTUDIO_ENV may set all of these; what the project is and where its files lie does not vary.
+OVERLAY_SECTIONS = ("run", "profiles", "providers", "history", "eval", "cache", "budget", "tools")
+
+
+def key_for(path: Path_) -> Key | None:
+    """Return the row that a key path falls under; None for a table on the way to one, or an unknown key."""
+    return next((key for key in KEYS if _matches(key.path, path)), None)
+
+
+def names_below(path: Path_) -> tuple[str, ...] | None:
+    """Return the fixed names a table may hold, empty where the user chooses them; None if there is no such table."""
+    rows = [key.path for key in KEYS if len(key.path) > len(path) and _matches(key.path[: len(path)], path)]
+    if not rows:
+        return None
+    names = dict.fromkeys(row[len(path)] for row in rows)
+    return tuple(name for name in names if name != "*")
+
+
+def variables() -> dict[str, Key]:
+    """Return each PROMPTSTUDIO_* variable with the key it sets."""
+    return {key.variable: key for key in KEYS if key.variable}
+
+
+def _matches(pattern: Path_, path: Path_) -> bool:
+    return len(pattern) == len(path) and all(want in ("*", have) for want, have in zip(pattern, path, strict=True))

@@ -1,0 +1,403 @@
+"""Text of a YAML file → plain Python values, and where each of them stands.
+
+YAML 1.2 core schema on the C parser: `no` is text, `012` is twelve, a date is text. The parser's events are read one by
+one and nested depth, alias expansion and number length are checked on the way, so a hostile file costs no more than a
+large honest one. What JSON cannot hold (tags, non-text keys, infinities) is refused with its place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from promptstudio.errors import NotFoundError, PromptFileError, UserError
+
+ValuePath = tuple[str | int, ...]
+Place = tuple[int, int]
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 50_000
+MAX_DEPTH = 50
+MAX_NUMBER_LENGTH = 400
+
+QUOTE_HINT = 'quote the value ("{{ name }}") or put the text on the lines after `|`'
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some PyYAML builds come without the C parser
+
+# The core schema of YAML 1.2.2, section 10.3.2: a plain scalar that matches none of these is text.
+_NULL = re.compile(r"|~|null|Null|NULL")
+_BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+
+_CORE = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset({_CORE + name for name in ("str", "int", "float", "bool", "null")})
+_BAD_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONFLICT = re.compile(r"^(?:<{7} |>{7} |\|{7} |={7}$)", re.MULTILINE)
+
+# What the parser says → what to do about it.
+_SYNTAX_HINTS = {
+    "mapping values are not allowed": "a text with `: ` in it must be quoted; also check the indentation",
+    "found undefined alias": "quote a value that starts with *",
+    "unexpected end of stream": "a quote or a bracket is opened and never closed",
+    "could not find expected ':'": "each line of a map is `key: value`; longer text goes after `key: |`, indented",
+    "did not find expected key": "check the indentation and the quotes of this line and the one above",
+    "did not find expected '-' indicator": "the items of a list start at one column, each with `- `",
+    "did not find expected ',' or": "a bracket is opened and never closed, or a comma is missing",
+    "unknown escape character": "in double quotes write \\\\ for a backslash, or use single quotes",
+}
+_START_HINTS = {
+    "\t": "indent with spaces, not tabs",
+    "@": "quote a value that starts with @",
+    "`": "quote a value that starts with a backquote",
+    "%": "quote a value that starts with %",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class YamlDocument:
+    """A parsed file, `text` as it was read. Lines and columns count from 1.
+
+    `positions` are the places of values, `keys` those of their keys, `spans` the first and last line that hold the text
+    of a string, `literals` how numbers, booleans and nulls were written.
+    """
+
+    file: str
+    text: str = field(repr=False)
+    value: Any
+    positions: Mapping[ValuePath, Place] = field(repr=False)
+    keys: Mapping[ValuePath, Place] = field(repr=False)
+    spans: Mapping[ValuePath, tuple[int, int]] = field(repr=False)
+    literals: Mapping[ValuePath, str] = field(repr=False)
+
+    def place_of(self, path: ValuePath) -> Place:
+        """Return the place of the value at `path`, or of the nearest value around it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.positions:
+                return self.positions[path[:length]]
+        return (1, 1)
+
+
+@dataclass(slots=True)
+class _Node:
+    """A YAML node before aliases are unfolded; `size` and `height` count as if they were."""
+
+    kind: str  # "scalar" | "list" | "map"
+    place: Place
+    value: Any = None
+    items: list[_Node] = field(default_factory=list)
+    entries: dict[str, tuple[Place, _Node]] = field(default_factory=dict)
+    span: tuple[int, int] = (0, 0)
+    literal: str | None = None
+    size: int = 1
+    height: int = 1
+    anchor: str | None = None
+    key: tuple[str, Place] | None = None  # the key that waits for its value
+    flow: bool = False
+
+
+def read_text_file(path: Path, *, shown: str | None = None, error: type[UserError] = PromptFileError) -> str:
+    """Return the text of a regular UTF-8 file of at most 1 MiB; size and kind are checked before it is opened."""
+    file = shown or str(path)
+    try:
+        _check_kind(path, file, error)
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as cause:
+        raise NotFoundError("there is no such file", file=file) from cause
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise error(f"cannot read the file: {reason}", file=file) from cause
+    return decode_text(data, file=file, error=error)
+
+
+def _check_kind(path: Path, file: str, error: type[UserError]) -> None:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise error("this is a directory, not a file", file=file)
+    if not stat.S_ISREG(status.st_mode):
+        raise error("this is a device or a pipe, not a regular file", file=file)
+    if status.st_size > MAX_BYTES:
+        raise _too_large(status.st_size, file, error)
+
+
+def _too_large(size: int, file: str, error: type[UserError]) -> UserError:
+    return error(
+        f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}",
+        file=file,
+        hint="data belongs in a file of its own, given with -v name=@FILE or --vars",
+    )
+
+
+def decode_text(data: bytes, *, file: str, error: type[UserError] = PromptFileError) -> str:
+    """Decode UTF-8, with or without a byte order mark; name the first byte that is not."""
+    if len(data) > MAX_BYTES:
+        raise _too_large(len(data), file, error)
+    if b"\0" in data:
+        raise error(
+            f"not a text file: a NUL byte at offset {data.index(0)}", file=file, hint="the file must be UTF-8 text"
+        )
+    try:
+        return data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as cause:
+        line = data.count(b"\n", 0, cause.start) + 1
+        message = f"not UTF-8: the byte 0x{data[cause.start]:02X} at offset {cause.start}"
+        raise error(message, file=file, line=line, hint="save the file as UTF-8") from cause
+
+
+def read_yaml(text: str | bytes, *, file: str, error: type[UserError] = PromptFileError) -> YamlDocument:
+    """Parse one YAML document. Raises `error` at the first thing that is wrong, with its line and column."""
+    decoded = decode_text(text, file=file, error=error) if isinstance(text, bytes) else text.removeprefix("\ufeff")
+    return _Reader(decoded, file, error).read()
+
+
+class _Reader:
+    """One reading of one document: a stack of open nodes, fed by the parser's events."""
+
+    def __init__(self, text: str, file: str, error: type[UserError]) -> None:
+        self.text, self.file, self.error = text, file, error
+        self.stack: list[_Node] = []
+        self.anchors: dict[str, _Node] = {}
+        self.root: _Node | None = None
+
+    def read(self) -> YamlDocument:
+        self.check_text()
+        documents = 0
+        for event in self.events():
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.fail(
+                        "a second document starts here", _place(event), "one file holds one document: remove `---`"
+                    )
+            elif isinstance(event, yaml.NodeEvent):
+                self.take(event)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self.close(self.stack.pop())
+        if self.root is None or (self.root.kind == "scalar" and self.root.value is None):
+            self.fail("the file is empty", (1, 1), "the smallest prompt is one line:  prompt: Say hello to {{ name }}.")
+        return _unfold(self.root, self.file, self.text)
+
+    def check_text(self) -> None:
+        size = len(self.text.encode("utf-8", "surrogatepass"))
+        if size > MAX_BYTES:
+            raise _too_large(size, self.file, self.error)
+        if found := _CONFLICT.search(self.text):
+            self.fail(
+                f"a git conflict marker: {found.group().strip()}",
+                self.place_at(found.start()),
+                "resolve the merge conflict and remove the markers",
+            )
+        if found := _BAD_CHARACTER.search(self.text):
+            code = ord(found.group())
+            hint = (
+                "remove it"
+                if code in (0, 0xFFFE, 0xFFFF) or code > 0xD7FF
+                else f'in double quotes write "\\u{code:04X}"'
+            )
+            self.fail(f"a character that YAML does not allow: U+{code:04X}", self.place_at(found.start()), hint)
+
+    def place_at(self, offset: int) -> Place:
+        return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
+
+    def fail(self, message: str, place: Place, hint: str | None = None) -> NoReturn:
+        raise self.error(message, file=self.file, line=place[0], column=place[1], hint=hint)
+
+    def events(self) -> Iterator[Any]:
+        try:
+            yield from yaml.parse(self.text, Loader=_LOADER)
+        except yaml.MarkedYAMLError as cause:
+            raise self.syntax_error(cause) from cause
+        except yaml.YAMLError as cause:  # the reader's own, which has no mark
+            raise self.error(f"not YAML: {cause}", file=self.file) from cause
+
+    def syntax_error(self, cause: yaml.MarkedYAMLError) -> UserError:
+        mark = cause.problem_mark or cause.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem = cause.problem or "not YAML"
+        if cause.context and cause.context_mark and cause.context_mark.line + 1 != line:
+            problem = f"{problem} ({cause.context}, which starts on line {cause.context_mark.line + 1})"
+        hint = next((hint for start, hint in _SYNTAX_HINTS.items() if start in problem), None)
+        lines = self.text.splitlines()
+        if "cannot start any token" in problem and mark and line <= len(lines):
+            hint = _START_HINTS.get(lines[line - 1][column - 1 : column])
+        around = "\n".join(lines[max(line - 2, 0) : line])
+        if re.search(r"(?:^|:|-)\s*\{[{%#]", around):
+            hint = QUOTE_HINT
+        return self.error(f"not YAML: {problem}", file=self.file, line=line, column=column, hint=hint)
+
+    def take(self, event: Any) -> None:
+        parent = self.stack[-1] if self.stack else None
+        if parent is not None and parent.kind == "map" and parent.key is None:
+            parent.key = self.key_of(event, parent)
+            return
+        if isinstance(event, yaml.AliasEvent):
+            self.attach(self.aliased(event))
+            return
+        node = self.node_of(event)
+        if node.kind == "scalar":
+            self.close(node)
+            return
+        if len(self.stack) >= MAX_DEPTH:
+            self.fail(f"nested deeper than {MAX_DEPTH} levels", node.place)
+        self.stack.append(node)
+
+    def key_of(self, event: Any, parent: _Node) -> tuple[str, Place]:
+        place = _place(event)
+        if isinstance(event, yaml.MappingStartEvent) and event.flow_style and parent.flow:
+            self.fail("`{{` opens a map within a map here", place, QUOTE_HINT)
+        if not isinstance(event, yaml.ScalarEvent):
+            self.fail("a key must be plain text", place, "write `key: value`")
+        key = event.value
+        if _is_plain(event) and key == "<<":
+            self.fail(
+                "`<<` (merge) is not part of YAML 1.2", place, "write the keys out, or use a variant or a profile"
+            )
+        if not isinstance(self.scalar_value(event)[0], str):
+            self.fail(f"the key {key or 'null'} is not text", place, f'quote it: "{key}"')
+        if key in parent.entries:
+            first = parent.entries[key][0]
+            self.fail(f"the key {key!r} is here twice; the first is on line {first[0]}", place, "keep one of them")
+        return key, place
+
+    def aliased(self, event: Any) -> _Node:
+        node = self.anchors.get(event.anchor)
+        if node is None:
+            name = event.anchor[:60]
+            self.fail(f"*{name} names no anchor (&{name}) above it", _place(event), "quote a text that starts with *")
+        return node
+
+    def node_of(self, event: Any) -> _Node:
+        place = _place(event)
+        if isinstance(event, yaml.ScalarEvent):
+            value, is_text = self.scalar_value(event)
+            literal = None if is_text else event.value
+            return _Node("scalar", place, value, span=_span(event), literal=literal, anchor=event.anchor)
+        kind, core = ("list", "seq") if isinstance(event, yaml.SequenceStartEvent) else ("map", "map")
+        if event.tag not in (None, "!", _CORE + core):
+            self.refuse_tag(event.tag, place)
+        return _Node(kind, place, anchor=event.anchor, flow=bool(event.flow_style))
+
+    def refuse_tag(self, tag: str, place: Place) -> NoReturn:
+        shown = "!!" + tag.removeprefix(_CORE) if tag.startswith(_CORE) else tag
+        self.fail(f"the tag {shown[:60]} is not allowed", place, "files hold plain data: text, numbers, lists and maps")
+
+    def scalar_value(self, event: Any) -> tuple[Any, bool]:
+        """Return the value and whether it is text."""
+        tag, text = event.tag, event.value
+        if tag is None or tag == "!":
+            if tag == "!" or not _is_plain(event):
+                return text, True
+            return self.plain_value(text, _place(event))
+        if tag not in _SCALAR_TAGS:
+            self.refuse_tag(tag, _place(event))
+        wanted = tag.removeprefix(_CORE)
+        if wanted == "str":
+            return text, True
+        value, is_text = self.plain_value(text, _place(event))
+        value = float(value) if wanted == "float" and type(value) is int else value
+        if is_text or {"int": int, "float": float, "bool": bool, "null": type(None)}[wanted] is not type(value):
+            self.fail(f"{text[:60]!r} has the tag !!{wanted} and is none", _place(event))
+        return value, False
+
+    def plain_value(self, text: str, place: Place) -> tuple[Any, bool]:
+        if _NULL.fullmatch(text):
+            return None, False
+        if text in _BOOLS:
+            return _BOOLS[text], False
+        if text[0] not in "+-.0123456789":
+            return text, True
+        for pattern, base in ((_INT, 10), (_OCTAL, 8), (_HEX, 16)):
+            if pattern.fullmatch(text):
+                self.check_length(text, place)
+                return int(text[2:] if base != 10 else text, base), False
+        if _FLOAT.fullmatch(text):
+            self.check_length(text, place)
+            number = float(text)
+            if math.isinf(number):
+                self.fail(f"the number {text[:60]} is too large", place, "quote it if it is text")
+            return number, False
+        if _NOT_FINITE.fullmatch(text):
+            self.fail(f"{text} is not a number JSON knows", place, "quote it if it is text")
+        return text, True
+
+    def check_length(self, text: str, place: Place) -> None:
+        if len(text) > MAX_NUMBER_LENGTH:
+            message = f"a number of {len(text):,} digits; the limit is {MAX_NUMBER_LENGTH}"
+            self.fail(message, place, "quote it if it is text")
+
+    def close(self, node: _Node) -> None:
+        """A node is complete: from here on it can be the target of an alias."""
+        if node.anchor is not None:
+            self.anchors[node.anchor] = node
+        self.attach(node)
+
+    def attach(self, node: _Node) -> None:
+        if not self.stack:
+            self.root = node
+            return
+        parent = self.stack[-1]
+        if parent.kind == "list":
+            parent.items.append(node)
+        elif parent.key is not None:
+            parent.entries[parent.key[0]] = (parent.key[1], node)
+            parent.key = None
+        parent.size += node.size
+        parent.height = max(parent.height, node.height + 1)
+        if parent.size > MAX_NODES:
+            self.fail(
+                f"more than {MAX_NODES:,} values once aliases are unfolded",
+                parent.place,
+                "move data to a file of its own",
+            )
+        if len(self.stack) + node.height > MAX_DEPTH + 1:
+            self.fail(f"nested deeper than {MAX_DEPTH} levels", node.place)
+
+
+def _place(event: Any) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _is_plain(event: Any) -> bool:
+    return event.style not in ("'", '"', "|", ">")
+
+
+def _span(event: Any) -> tuple[int, int]:
+    """Return the first and last line of a scalar's text; a block's text starts on the line after its `|`."""
+    start, end = event.start_mark.line + 1, event.end_mark.line + 1
+    if event.style in ("|", ">"):
+        return start + 1, max(start + 1, end - 1 if event.end_mark.column == 0 else end)
+    return start, end
+
+
+def _unfold(root: _Node, file: str, text: str) -> YamlDocument:
+    """Build the values; each alias becomes a copy with places of its own, so that nothing is shared."""
+    positions: dict[ValuePath, Place] = {}
+    keys: dict[ValuePath, Place] = {}
+    spans: dict[ValuePath, tuple[int, int]] = {}
+    literals: dict[ValuePath, str] = {}
+
+    def build(node: _Node, path: ValuePath) -> Any:
+        positions[path] = node.place
+        if node.kind == "list":
+            return [build(item, (*path, index)) for index, item in enumerate(node.items)]
+        if node.kind == "map":
+            for key, (place, _) in node.entries.items():
+                keys[(*path, key)] = place
+            return {key: build(child, (*path, key)) for key, (_, child) in node.entries.items()}
+        if node.literal is None:
+            spans[path] = node.span
+        else:
+            literals[path] = node.literal
+        return node.value
+
+    return YamlDocument(file, text, build(root, ()), positions, keys, spans, literals)
