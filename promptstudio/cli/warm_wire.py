@@ -4,7 +4,7 @@ A request is numbers and texts separated by zero bytes, which neither arguments 
 files themselves. Imports next to nothing: the client's start is what a warm run costs.
 """
 
-# pathlib, json and struct would cost the client more than what they are for here.
+# pathlib, json and dataclasses would cost the client more than what they are for here.
 # ruff: noqa: PTH100, PTH102, PTH103, PTH111, PTH112, PTH117, PTH118, PTH120, PTH208
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import socket
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from promptstudio.cli.table import VERSION
 
@@ -63,8 +63,7 @@ ACCEPTED, GO = b"A", b"G"
 EXITED, KILLED = ord("E"), ord("K")
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A command line and all that a process inherits. `files` are the numbers the sent files have at the client.
 
     `streams` are encoding, errors, line buffering and write-through of standard input, output and error.

@@ -297,6 +297,21 @@ def test_a_signal_to_the_client_is_a_signal_to_the_run(
     assert statuses(project.root) == [status]
 
 
+def test_a_signal_that_the_shell_ignores_is_ignored(warm: Warm, project: Project) -> None:
+    project.write("offline.yaml", "rules: [{text: late, delay_ms: 500}]\n")
+    script = f"trap '' HUP INT; exec {SCRIPTS}/ps {' '.join(SLOW_RUN)}"
+    process = subprocess.Popen(["bash", "-c", script], env=warm.environment(), stdout=subprocess.PIPE, text=True)
+    wait_until(lambda: "running" in statuses(project.root))
+    run = max(servers(warm.folder))
+
+    for number in (signal.SIGHUP, signal.SIGINT):
+        process.send_signal(number)
+        os.kill(run, number)
+    out, _ = process.communicate(timeout=20)
+
+    assert (process.returncode, out) == (0, "late\n")
+
+
 def test_a_run_goes_on_when_the_process_that_waits_is_killed(fresh: Warm, project: Project) -> None:
     fresh("run", "nothing")
     wait_until(fresh.ready)
@@ -446,7 +461,7 @@ SOMEBODY_ELSE = """\
 import os, socket, sys
 os.setresuid(65534, 65534, 65534)
 connection = socket.socket(socket.AF_UNIX)
-connection.settimeout(20)
+connection.settimeout(float(sys.argv[2]))
 connection.connect(sys.argv[1])
 print(connection.recv(1))
 """
@@ -459,7 +474,7 @@ def test_another_user_is_turned_away_even_where_the_folder_lets_him_in(warm: War
     warm.folder.chmod(0o711)
     try:
         done = subprocess.run(
-            [sys.executable, "-c", SOMEBODY_ELSE, path.name],
+            [sys.executable, "-c", SOMEBODY_ELSE, path.name, str(warm_wire.HANDSHAKE_S - 1)],
             cwd=warm.folder,
             capture_output=True,
             text=True,
@@ -508,18 +523,19 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
         os.close(folder)
 
 
-def test_it_waits_no_longer_than_it_was_told(listener: socket.socket) -> None:
-    asked: list[bool] = []
-
-    Server(listener, (), Loaded(frozenset(), {}), 0.1).wait(lambda: not asked.append(True))
-
-    assert asked
-
-
 def test_it_ends_when_it_is_no_longer_wanted(listener: socket.socket) -> None:
     answers = iter([True, False])
 
     Server(listener, (), Loaded(frozenset(), {}), 0.0001).wait(lambda: next(answers, False))
+
+
+def test_it_waits_no_longer_than_it_was_told_and_leaves_nothing_behind(fresh: Warm, project: Project) -> None:
+    fresh("run", "nothing", env={"PROMPTSTUDIO_WARM": "0.5"})
+    assert servers(fresh.folder)
+
+    wait_until(lambda: not servers(fresh.folder))
+
+    assert list(fresh.folder.iterdir()) == []
 
 
 def test_it_ends_when_its_socket_is_taken_away(fresh: Warm, project: Project) -> None:
