@@ -26,6 +26,7 @@ BENCHMARKS: tuple[tuple[str, str, Benchmark, bool], ...] = (
     ("warm", "the same through the warm process", run.measure_warm, True),
     ("history", "100,000 runs: list and search", history.measure, True),
     ("soak", "16 runs at once on one database, 20 times", soak.measure, True),
+    ("killed", "16 writers on a new history, each fourth killed, 20 times", soak.measure_killed, False),
     ("million", "1,000,000 runs: list and search; some minutes to build, once", history.measure_million, False),
 )
 

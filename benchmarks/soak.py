@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import random
 import shutil
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 
+from benchmarks import soak_history
 from benchmarks.measure import Bar
 from benchmarks.workspace import PS, Workspace
 
@@ -29,6 +32,16 @@ def measure(workspace: Workspace, options: argparse.Namespace) -> list[Bar]:
     runs = options.rounds * AT_ONCE
     print(f"  {runs} runs in {options.rounds} rounds of {AT_ONCE}, {runs / seconds:.1f} a second; {wrong} errors")
     return [Bar(f"errors in {runs} runs, {AT_ONCE} at once", wrong, 0)]
+
+
+def measure_killed(workspace: Workspace, options: argparse.Namespace) -> list[Bar]:
+    """The history by itself, with processes that are killed at any moment; see `soak_history`."""
+    chance, total = random.Random(), Counter[str]()
+    for number in range(options.rounds):
+        total += soak_history.one_round(workspace.home / f"killed-{number}", AT_ONCE, 20, chance)
+    print(f"  {', '.join(f'{count} {name}' for name, count in total.items())}")
+    wrong = sum(total[name] for name in ("lost", "errors", "still_running", "not_found", "damaged"))
+    return [Bar(f"rows lost or wrong of {total['rows']}", wrong, 0)]
 
 
 def _round(workspace: Workspace) -> int:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -92,6 +93,7 @@ class Runner:
     settings: Settings
     env: Mapping[str, str]
     history: History | None = None
+    _seen: dict[str, tuple[GitFacts, str]] = field(default_factory=dict, repr=False)
 
     async def run(
         self,
@@ -102,7 +104,7 @@ class Runner:
     ) -> Outcome:
         """Run a prompt once. Raises `UserError` before anything is sent; what fails afterwards is in the outcome."""
         plan = plan_run(prompt, values, self.settings, self.env, options)
-        facts, user = await asyncio.to_thread(_who_and_where, prompt, self.settings.root)
+        facts, user = await self._who_and_where(prompt)
         row = _request_row(plan, options, facts, user)
         if self.history is not None:
             self.history.begin(row)
@@ -128,6 +130,13 @@ class Runner:
         """Return the request a run would send, without sending it or needing a key."""
         plan = plan_run(prompt, values, self.settings, self.env, options)
         return await exact_request(_request(plan, route_for(plan.models[0], self.settings, self.env), None))
+
+    async def _who_and_where(self, prompt: Prompt) -> tuple[GitFacts, str]:
+        """Git is asked once for a prompt, not once for each of its rows."""
+        key = f"{prompt.path}:{prompt.identity.behavior}"
+        if key not in self._seen:
+            self._seen[key] = await asyncio.to_thread(_who_and_where, prompt, self.settings)
+        return self._seen[key]
 
     async def _first_answer(
         self, plan: Plan, states: list[CallState], emit: Emit | None
@@ -164,15 +173,16 @@ class Runner:
         if self.history is None:
             return
         attempts = _attempts(states)
-        is_bug = isinstance(stop, Exception)
+        kind, message = _why_stopped(stop)
         response = ResponseRow(
             usage=total_usage(attempts),
             cost_usd=total_cost(attempts),
             duration_ms=_since_ms(started),
-            error_kind="bug" if is_bug else "cancelled",
-            error_message=f"{type(stop).__name__}" if is_bug else "stopped before the answer was complete",
+            error_kind=kind,
+            error_message=message,
         )
-        self.history.finish(row.id, response, attempts, "failed" if is_bug else "cancelled")
+        with suppress(PromptStudioError):  # what stopped the run is the news; the row will say interrupted
+            self.history.finish(row.id, response, attempts, "cancelled" if kind == "cancelled" else "failed")
 
 
 NO_FALLBACK = (ContentPolicyError, BadRequestError)
@@ -263,9 +273,21 @@ def _overrides(options: RunOptions) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-def _who_and_where(prompt: Prompt, root: Path | None) -> tuple[GitFacts, str]:
-    folder = root or (prompt.path.parent if prompt.path else Path.cwd())
-    return git_facts(prompt.path, folder), git_user(folder)
+def _who_and_where(prompt: Prompt, settings: Settings) -> tuple[GitFacts, str]:
+    """Ask git for the commit, whether the prompt or a file it uses differs from it, and the user's name."""
+    folder = settings.root or (prompt.path.parent if prompt.path else Path.cwd())
+    partials = settings.prompts_dir or folder
+    used = [partials / name for name in prompt.partials]
+    used += [folder / example.file for example in prompt.examples if example.file and settings.root]
+    return git_facts(prompt.path, folder, also=dict.fromkeys(used)), git_user(folder)
+
+
+def _why_stopped(stop: BaseException) -> tuple[str, str]:
+    if isinstance(stop, PromptStudioError):
+        return stop.kind, stop.message
+    if isinstance(stop, Exception):
+        return "bug", type(stop).__name__
+    return "cancelled", "stopped before the answer was complete"
 
 
 def _request(plan: Plan, connection: Any, emit: Emit | None) -> Request:

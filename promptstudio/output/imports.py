@@ -32,7 +32,7 @@ def import_from_repository(reference: str, root: Path | None, *, what: str, file
         sys.path.insert(0, str(root))
     try:
         return getattr(importlib.import_module(module_name), name, None)
-    except Exception as error:  # importing is running: whatever it raised is theirs
+    except (Exception, SystemExit) as error:  # importing is running: whatever it raised is theirs
         raise PromptFileError(
             f"{what}: importing '{module_name}' failed: {type(error).__name__}: {error}", file=file, line=line
         ) from error

@@ -150,7 +150,7 @@ def _checked(reply: Reply, connection: Connection) -> Reply:
 
 def _cost(response: Any) -> Decimal | None:
     cost = response._hidden_params.get("response_cost")  # noqa: SLF001  documented by LiteLLM as the place to read it
-    return None if cost is None else Decimal(str(cost))
+    return None if cost is None else _dollars(cost)
 
 
 def _stream_cost(raw: Mapping[str, Any], route: str) -> Decimal | None:
@@ -160,7 +160,12 @@ def _stream_cost(raw: Mapping[str, Any], route: str) -> Decimal | None:
         cost = litellm.completion_cost(completion_response=litellm.ModelResponse(**raw), model=route)
     except Exception:  # noqa: BLE001  many classes, one meaning: the price list does not know the model
         return None
-    return Decimal(str(cost))
+    return _dollars(cost)
+
+
+def _dollars(cost: float) -> Decimal:
+    """LiteLLM multiplies floats; a millionth of a micro-dollar is finer than any price list."""
+    return Decimal(str(round(cost, 12)))
 
 
 def _forget_clients_of_a_dead_loop() -> None:

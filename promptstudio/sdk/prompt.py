@@ -23,7 +23,7 @@ from promptstudio.prompts.load import load_prompt
 from promptstudio.prompts.prompt import Prompt as PromptFile
 from promptstudio.prompts.render import render_messages
 from promptstudio.providers.schema import Event, PartialOutput, ReasoningDelta, Restarted, TextDelta
-from promptstudio.runner import Outcome, Runner, RunOptions, plan_run
+from promptstudio.runner import Outcome, Runner, RunOptions
 from promptstudio.types import Message, Result
 
 
@@ -182,7 +182,6 @@ class Prompt:
 
     async def outcome(self, inputs: Mapping[str, Any], options: RunOptions, emit: Any = None) -> Outcome:
         """Run once and return how it ended, failures included."""
-        plan_run(self.file, inputs, self.settings, os.environ, options)  # bad input is no reason to make a history
         history = open_history(self.settings) if self.history else None
         try:
             return await Runner(self.settings, os.environ, history).run(self.file, inputs, options, emit)

@@ -351,3 +351,22 @@ def in_terminal(command: list[str], ps: Script, cwd: Path, typed: str = "") -> t
 
 def test_the_interpreter_is_ours() -> None:
     assert (SCRIPTS / "ps").exists(), f"install the project into {sys.prefix} first"
+
+
+def test_a_changed_partial_makes_the_prompt_dirty(project: Project, ps: Script) -> None:
+    project.write("prompts/_partials/tone.md", "Be kind.")
+    project.write("prompts/withpart.yaml", "prompt: \"{% include '_partials/tone.md' %} Hi\"\n")
+    project.commit("a partial")
+    assert ps("run", "withpart", "--json").json["dirty"] is False
+    project.write("prompts/_partials/tone.md", "Be rude.")
+    assert ps("run", "withpart", "--json").json["dirty"] is True
+
+
+def test_a_tool_the_model_may_ask_for_is_offered_and_not_run(project: Project, ps: Script) -> None:
+    settings = project.root / "promptstudio.toml"
+    settings.write_text(settings.read_text() + '\n[tools]\nlookup = "shop:lookup"\n')
+    project.write("shop.py", 'def lookup(number: int) -> str:\n    """Find an order."""\n    raise SystemExit(9)\n')
+    project.write("prompts/tooled.yaml", "tools: [lookup]\nprompt: where is order 7?\n")
+    request = ps("run", "tooled", "--dry-run").json
+    assert request["tools"][0]["function"]["name"] == "lookup"
+    assert ps("run", "tooled").code == 0
