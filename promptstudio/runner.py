@@ -22,13 +22,16 @@ from promptstudio.errors import (
     BadRequestError,
     ContentPolicyError,
     NotFoundError,
+    Problem,
     PromptFileError,
     PromptStudioError,
     ProviderError,
+    UsageError,
 )
 from promptstudio.history import History, RequestRow, ResponseRow, preload
 from promptstudio.history.ids import new_id
 from promptstudio.prompts.inputs import check_inputs
+from promptstudio.prompts.parameters import parameter_faults
 from promptstudio.prompts.prompt import Prompt, Retry
 from promptstudio.prompts.render import render_messages
 from promptstudio.providers.call import (
@@ -200,6 +203,7 @@ def plan_run(
         route_for(model, settings, env)
     parameters = _parameters(prompt, settings, options)
     check_parameters(parameters)
+    _check_values(options.parameters)
     return Plan(
         prompt=prompt,
         values=checked,
@@ -226,6 +230,15 @@ def _parameters(prompt: Prompt, settings: Settings, options: RunOptions) -> dict
         return {**prompt.file_parameters, **_profile(options.profile, settings), **options.parameters}
     base = _profile(settings.run_profile, settings) if settings.run_profile and not prompt.profile else {}
     return {**base, **prompt.parameters, **options.parameters}
+
+
+def _check_values(parameters: Mapping[str, Any]) -> None:
+    """Hold -p and RunOptions to what a file's parameters are held to."""
+    faults = list(parameter_faults(parameters))
+    if faults:
+        raise UsageError(
+            [Problem(f"parameters.{'.'.join(map(str, path))}: {fact}", hint=hint) for path, fact, hint in faults]
+        )
 
 
 def _profile(name: str, settings: Settings) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from promptstudio.cli.context import Context
 from promptstudio.cli.run_inputs import Given, ask_missing, parse_parameters, rows_of, with_attachments
 from promptstudio.cli.run_rows import run_rows
 from promptstudio.cli.run_view import Job, View, print_dry_run, show_run
+from promptstudio.cli.values import stdin_prompt
 from promptstudio.errors import Interrupted, UsageError
 from promptstudio.history import open_history
 from promptstudio.prompts.load import load_prompt
@@ -90,11 +91,14 @@ def run(
     settings = context.settings()
     given = Given(tuple(values or ()), vars_file, tuple(attach or ()), reads_prompt=prompt == "-")
     given.check_stdin()
-    loaded = load_prompt(prompt, settings, stdin=_stdin_text() if prompt == "-" else None)
+    loaded = load_prompt(prompt, settings, stdin=stdin_prompt() if prompt == "-" else None)
     loaded, attached = with_attachments(loaded, given.attachments)
     rows = rows_of(given, loaded, attached)
     if not rows.is_batch:
         rows = rows.completed(ask_missing(loaded, rows.values[0], context))
+    for flag, name in (("-m", model), ("--profile", profile)):
+        if name is not None and not name.strip():
+            raise UsageError(f"{flag} is empty", hint="is the variable behind it set?")
     options = RunOptions(model, parse_parameters(parameters or ()), profile, why, tuple(tag or ()))
     if dry_run:
         requests = run_async(lambda: _requests(Runner(settings, context.env), loaded, rows.values, options))
@@ -130,11 +134,3 @@ def run_async(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(main())
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         raise Interrupted("stopped; what was finished is saved", hint="`ps history` lists it") from stop
-
-
-def _stdin_text() -> str:
-    if sys.stdin.isatty():
-        raise UsageError(
-            "the prompt file is to come from standard input, but that is a terminal", hint="ps run - < FILE"
-        )
-    return sys.stdin.buffer.read(2 * 1024 * 1024).decode("utf-8-sig", errors="strict")

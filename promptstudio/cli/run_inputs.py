@@ -174,7 +174,12 @@ def with_attachments(prompt: Prompt, files: Sequence[Path]) -> tuple[Prompt, dic
     attached: dict[str, Media] = {}
     for number, file in enumerate(files, 1):
         kind = _kind_of(file)
-        media = media_from_path(file, kind)
+        try:
+            media = media_from_path(file, kind)
+        except InputsError as error:
+            raise InputsError(
+                [Problem(f"--attach: {one.message}", hint=one.hint) for one in error.problems]
+            ) from error
         free = [one for one in prompt.inputs.values() if one.type == kind and one.name not in attached]
         if free:
             name = min(free, key=lambda one: not one.required).name

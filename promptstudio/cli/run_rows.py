@@ -65,7 +65,7 @@ def _print_row(context: Context, outcome: Outcome, number: int, view: View) -> N
             output.labeled("hint", outcome.error.hint, "green")
     else:
         if output.is_tty:
-            output.line(output.styled(f"── row {number}", "dim"))
+            output.heading(f"── row {number}", "dim")
         text = answer_text(outcome.result)
         output.write(text if text.endswith("\n") else text + "\n")
     if outcome.unrecorded is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from promptstudio.cli.context import Context
 from promptstudio.errors import BadAnswerError, PromptStudioError, UsageError
+from promptstudio.history.ids import short_id
 from promptstudio.output.continuation import Continuation
 from promptstudio.output.result_json import result_object
 from promptstudio.output.terminal import json_text, safe_text
@@ -236,7 +237,7 @@ def summary(result: Result) -> str:
     parts.append(f"{result.duration_ms / 1000:.2f} s")
     if len(result.attempts) > 1:
         parts.append(f"{len(result.attempts)} attempts")
-    parts.append(f"ps history show {result.id[:13]}")
+    parts.append(f"ps history show {short_id(result.id)}")
     return " · ".join(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from promptstudio.cli.completers import complete_inputs, complete_prompts
 from promptstudio.cli.context import Context
 from promptstudio.cli.page import message_lines, page_lines, prompt_object
-from promptstudio.cli.values import parse_assignments
+from promptstudio.cli.values import parse_assignments, stdin_prompt
 from promptstudio.errors import UsageError
 from promptstudio.prompts.inputs import check_inputs
 from promptstudio.prompts.load import load_prompt
@@ -52,7 +51,7 @@ def show(
     context: Context = ctx.obj
     _check_flags(file=file, resolved=resolved, render=render or bool(values))
     settings = context.settings()
-    stdin = sys.stdin.read() if prompt == "-" else None
+    stdin = stdin_prompt() if prompt == "-" else None
     loaded = load_prompt(prompt, settings, stdin=stdin)
     if file:
         return _print_file(context, loaded, stdin)

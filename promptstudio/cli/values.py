@@ -15,13 +15,32 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from promptstudio.errors import InputsError, Problem, UsageError
+from promptstudio.errors import InputsError, Problem, PromptFileError, UsageError
 from promptstudio.prompts.inputs import parse_value
 from promptstudio.prompts.media import media_from_bytes, media_from_path
 from promptstudio.prompts.prompt import MEDIA_TYPES, InputSpec, Prompt
 
 MAX_BYTES = 10 * 1024 * 1024
+MAX_PROMPT_BYTES = 2 * 1024 * 1024  # more than a prompt file may have, so that a longer one is refused as such
 _ASSIGNMENT = re.compile(r"([^\W\d]\w*)(:=|=)(.*)", re.DOTALL)
+
+
+def stdin_prompt() -> str:
+    """Return the prompt file that standard input holds, for the address `-`."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("the prompt file is to come from standard input, but nothing is piped in", hint="- < FILE")
+    data = sys.stdin.buffer.read(MAX_PROMPT_BYTES)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The last letter may be cut in half where the text is too long; then that is what is wrong.
+        if len(data) == MAX_PROMPT_BYTES and error.end >= len(data):
+            return data.decode("utf-8-sig", errors="ignore")
+        raise PromptFileError(
+            f"not UTF-8: the byte 0x{data[error.start]:02X} at offset {error.start}",
+            file="<stdin>",
+            hint="save it as UTF-8 text",
+        ) from error
 
 
 def parse_assignments(items: Iterable[str], prompt: Prompt, stdin: BinaryIO | None = None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from types import FrameType
 
 from promptstudio.cli import warm_wire as wire
 
+INTERRUPTED_CODE = 130
 KILLED_CODE = 137  # what a shell reports for a program that SIGKILL ended
 LOCK_NUMBER = 3
 SERVER = "import sys; sys.path[:] = sys.argv[4:]; from promptstudio.cli.warm_server import main; main()"
@@ -30,13 +31,13 @@ def run_warm(argv: list[str], program: str) -> int | None:
     command, project = _command(argv)
     if sys.platform != "linux" or command != "run":
         return None
-    seconds = _seconds(project, os.environ)
-    if not seconds or not _is_plain():
-        return None
     try:
-        return _ask(argv, program, seconds)
+        seconds = _seconds(project, os.environ)
+        return _ask(argv, program, seconds) if seconds and _is_plain() else None
     except OSError:
         return None  # no folder, no socket, a process that is gone or too busy: the usual way needs none of it
+    except KeyboardInterrupt:
+        return INTERRUPTED_CODE
 
 
 def _command(argv: list[str]) -> tuple[str | None, str | None]:

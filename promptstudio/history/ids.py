@@ -29,6 +29,11 @@ def new_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def short_id(full: str) -> str:
+    """Return the time part of an id: milliseconds and their fraction. Milliseconds alone are shared by rows run at once."""
+    return full[:18]
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from promptstudio.history.ids import new_id, utc_now
+from promptstudio.history.ids import new_id, short_id, utc_now
 from promptstudio.types import Attempt, Message, Status, ToolCall, Usage
 
 SCHEMA_VERSION = 1
@@ -143,8 +143,8 @@ class HistoryRow:
 
     @property
     def short_id(self) -> str:
-        """The time part of the id: short enough for a list, and unique unless two runs began in one millisecond."""
-        return self.id[:13]
+        """The time part of the id: short enough for a list, and in practice unique."""
+        return short_id(self.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,10 @@ class Output:
         """Write a line of ours, made safe wherever it goes."""
         self._stdout().write(safe_text(text) + "\n")
 
+    def heading(self, text: str, style: str) -> None:
+        """Write a line, made safe, in a style where standard output shows color."""
+        self._stdout().write(self.styled(safe_text(text), style) + "\n")
+
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         self._stdout().write(json_text(value, indent=indent) + "\n")
 
@@ -152,7 +156,7 @@ class Output:
         """Write aligned columns, fitted to the terminal; a pipe gets whole cells."""
         lines = columns(rows, header=header, width=self.width)
         if header and lines:
-            self._stdout().write(self.styled(lines.pop(0), "bold") + "\n")
+            self.heading(lines.pop(0), "bold")
         for text in lines:
             self._stdout().write(text + "\n")
 

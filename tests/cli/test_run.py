@@ -84,6 +84,25 @@ def test_a_map_of_inputs_runs_once_and_a_list_runs_each_row_in_order(project: Pr
     assert ps("run", "greet", "--vars", "-", stdin='[{"name": "x"}]').out == "Say hello to x in a warm way.\n"
 
 
+def test_a_terminal_shows_which_row_an_answer_belongs_to(project: Project, ps: Script) -> None:
+    project.write("rows.json", json.dumps([{"name": "a"}, {"name": "b"}]))
+    code, shown = in_terminal(["run", "greet", "--vars", "rows.json"], ps, project.root)
+    assert code == 0
+    assert "── row 2" in shown
+    assert "\\x1b" not in shown
+
+
+@pytest.mark.parametrize("command", ["run", "show"])
+def test_a_prompt_from_standard_input_that_is_not_text_is_the_users_error(
+    project: Project, ps: Script, command: str
+) -> None:
+    done = subprocess.run(
+        [SCRIPTS / "ps", command, "-"], input=b"prompt: \xff", env=ps.environment(), capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert b"error: <stdin>: not UTF-8: the byte 0xFF at offset 8" in done.stderr
+
+
 def test_every_row_is_checked_before_the_first_is_sent(project: Project, ps: Script) -> None:
     project.write("rows.json", json.dumps([{"name": "a"}, {"nmae": "b"}, {"name": "c", "mood": "cold"}]))
     done = ps("run", "greet", "--vars", "rows.json")
@@ -180,6 +199,10 @@ BAD = {
     "no key": (("greet", "-v", "name=A", "-m", "openai/gpt-4.1-mini"), 3, "OPENAI_API_KEY"),
     "a parameter that is none": (("greet", "-v", "name=A", "-p", "temperature"), 2, "name=value"),
     "a parameter that steers the connection": (("greet", "-v", "name=A", "-p", "api_base=http://x"), 2, "api_base"),
+    "a parameter of the wrong type": (("greet", "-v", "name=A", "-p", "temperature=hot"), 2, "expected a number"),
+    "a parameter over its limit": (("greet", "-v", "name=A", "-p", "top_p=7"), 2, "between 0 and 1"),
+    "an empty model": (("greet", "-v", "name=A", "-m", ""), 2, "-m is empty"),
+    "an attachment that is not there": (("greet", "-v", "name=A", "--attach", "nope.png"), 2, "--attach: 'nope.png'"),
     "an input that is no assignment": (("greet", "-v", "name"), 2, "name=value"),
     "a file that is not there": (("greet", "-v", "name=@nope"), 2, "nope"),
     "rows that are not there": (("greet", "--vars", "nope.json"), 2, "nope.json"),
