@@ -149,10 +149,13 @@ def _models(settings: Settings, env: Mapping[str, str]) -> Iterator[Fact]:
     for row in prompt_rows(settings) if settings.prompts_dir and settings.prompts_dir.is_dir() else ():
         if row.error is not None:
             yield Fact("prompts", "warning", row.name, row.error.message, "`ps lint` says more")
-        elif row.model:
-            used.setdefault(row.model, row.name)
+        for model in filter(None, (row.model, *row.other_models)):
+            used.setdefault(model, row.name)
     for model, user in used.items():
         yield from _model(model, user, settings, env)
+    for name in settings.providers:
+        if name != "offline" and not any(model.startswith(f"{name}/") for model in used):
+            yield from _model(f"{name}/…", "no prompt yet", settings, env)
 
 
 def _model(model: str, user: str, settings: Settings, env: Mapping[str, str]) -> Iterator[Fact]:

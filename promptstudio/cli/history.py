@@ -113,12 +113,13 @@ def search(
 ) -> int:
     """Search what was asked and answered."""
     context: Context = ctx.obj
+    asked = " ".join(words).encode("utf-8", "replace").decode()  # bytes that are no text arrive as half characters
     filters = _filters(prompt, model=model, status=status, tag=tag, user=user, since=since, until=until)
     with open_history(context.settings()) as history:
-        found = history.search(" ".join(words), filters, limit=limit)
+        found = history.search(asked, filters, limit=limit)
         if found.notice and history.store.exists():
             context.output.labeled("note", found.notice, "yellow")
-    return print_found(context, found.rows, " ".join(words), as_json=as_json)
+    return print_found(context, found.rows, asked, as_json=as_json)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from promptstudio.cli.values import stdin_prompt
 from promptstudio.errors import Interrupted, UsageError
 from promptstudio.history import open_history
 from promptstudio.prompts.load import load_prompt
+from promptstudio.prompts.parameters import misspelled
 from promptstudio.prompts.prompt import Prompt
 from promptstudio.runner import Runner, RunOptions
 
@@ -104,6 +105,9 @@ def run(
         requests = run_async(lambda: _requests(Runner(settings, context.env), loaded, rows.values, options))
         print_dry_run(context, requests)
         return 0
+    for name in options.parameters:
+        if close := misspelled(name):
+            context.output.labeled("warning", f"-p {name} is sent as it is; did you mean {close!r}?", "yellow")
     view = View(as_json, stream, output_file, concurrency)
     with nullcontext() if no_history else open_history(settings) as history:
         job = Job(context, Runner(settings, context.env, history), loaded, options, view)

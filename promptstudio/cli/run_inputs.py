@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptstudio.cli.context import Context
-from promptstudio.cli.values import parse_assignments
+from promptstudio.cli.values import json_value, parse_assignments
 from promptstudio.errors import InputsError, Interrupted, Problem, UsageError
 from promptstudio.prompts.inputs import check_inputs, parse_value
 from promptstudio.prompts.media import kind_of, media_from_path, mime_type_of
@@ -96,8 +97,8 @@ def _vars_data(text: str, file: str) -> dict[str, Any] | list[Any]:
     if suffix in (".yaml", ".yml"):
         return _collection(read_yaml(text, file=file, error=InputsError).value, file)
     try:
-        return _collection(json.loads(text), file)
-    except (ValueError, RecursionError) as error:
+        return _collection(json_value(text), file)
+    except ValueError as error:
         if suffix == ".json":
             line, column = getattr(error, "lineno", None), getattr(error, "colno", None)
             raise InputsError(f"not valid JSON: {error}", file=file, line=line, column=column) from error
@@ -111,8 +112,8 @@ def _json_lines(text: str, file: str) -> list[Any]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError) as error:
+                rows.append(json_value(line))
+            except ValueError as error:
                 raise InputsError(f"not valid JSON: {error}", file=file, line=number) from error
     return rows
 
@@ -163,10 +164,17 @@ def parse_parameters(items: Iterable[str]) -> dict[str, Any]:
         if not equals or not name.isidentifier():
             raise UsageError(f"-p '{item[:60]}' is not name=value", hint="for example -p temperature=0.2")
         try:
-            parameters[name] = json.loads(text)
+            parameters[name] = json.loads(text, parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):
             parameters[name] = text
     return parameters
+
+
+def _finite(text: str) -> float:
+    """No provider can be sent NaN or Infinity; such a word stays text and is refused for its type."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def with_attachments(prompt: Prompt, files: Sequence[Path]) -> tuple[Prompt, dict[str, Media]]:
@@ -177,9 +185,7 @@ def with_attachments(prompt: Prompt, files: Sequence[Path]) -> tuple[Prompt, dic
         try:
             media = media_from_path(file, kind)
         except InputsError as error:
-            raise InputsError(
-                [Problem(f"--attach: {one.message}", hint=one.hint) for one in error.problems]
-            ) from error
+            raise InputsError([Problem(f"--attach: {one.message}", hint=one.hint) for one in error.problems]) from error
         free = [one for one in prompt.inputs.values() if one.type == kind and one.name not in attached]
         if free:
             name = min(free, key=lambda one: not one.required).name

@@ -173,20 +173,25 @@ def _write_file(context: Context, path: Path, text: str) -> None:
     """Write all of it or leave the old file; an answer that cannot be written is printed, so that it is not lost."""
     text = text if text.endswith("\n") else text + "\n"
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        target = path.resolve()  # a link stays a link: what it points at is written
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_text(text, encoding="utf-8", errors="backslashreplace")  # a device or a pipe is not replaced
+            return
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
             Path(temporary).chmod(mode)
-            Path(temporary).replace(path)
+            Path(temporary).replace(target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that points at itself
         context.output.write(text)
         context.output.flush()
-        raise UsageError(f"-o {path}: {error.strerror}; the answer was printed instead") from error
+        reason = error.strerror if isinstance(error, OSError) else "a link that goes round in a circle"
+        raise UsageError(f"-o {path}: {reason}; the answer was printed instead") from error
 
 
 def _umask() -> int:

@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from promptstudio.errors import InputsError, Problem, PromptFileError, UsageError
+from promptstudio.errors import InputsError, Problem, UsageError
 from promptstudio.prompts.inputs import parse_value
 from promptstudio.prompts.media import media_from_bytes, media_from_path
 from promptstudio.prompts.prompt import MEDIA_TYPES, InputSpec, Prompt
+from promptstudio.prompts.yamlfile import decode_text
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PROMPT_BYTES = 2 * 1024 * 1024  # more than a prompt file may have, so that a longer one is refused as such
@@ -29,18 +30,7 @@ def stdin_prompt() -> str:
     """Return the prompt file that standard input holds, for the address `-`."""
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("the prompt file is to come from standard input, but nothing is piped in", hint="- < FILE")
-    data = sys.stdin.buffer.read(MAX_PROMPT_BYTES)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The last letter may be cut in half where the text is too long; then that is what is wrong.
-        if len(data) == MAX_PROMPT_BYTES and error.end >= len(data):
-            return data.decode("utf-8-sig", errors="ignore")
-        raise PromptFileError(
-            f"not UTF-8: the byte 0x{data[error.start]:02X} at offset {error.start}",
-            file="<stdin>",
-            hint="save it as UTF-8 text",
-        ) from error
+    return decode_text(sys.stdin.buffer.read(MAX_PROMPT_BYTES), file="<stdin>")
 
 
 def parse_assignments(items: Iterable[str], prompt: Prompt, stdin: BinaryIO | None = None) -> dict[str, Any]:
@@ -94,10 +84,31 @@ def _value(spec: InputSpec | None, name: str, operator: str, text: str, stdin: B
     return parse_value(spec, text)
 
 
+def json_value(text: str) -> Any:
+    """Parse JSON; a key given twice and what our parser cannot hold are a ValueError in plain words."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValueError as error:
+        if "int_max_str_digits" in str(error):
+            raise ValueError("a number has too many digits") from error
+        raise
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:60]!r} is there twice")
+    return read
+
+
 def _json_value(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return json_value(text)
+    except ValueError as error:
         fact = f"inputs.{name}: not valid JSON: {error}"
         raise InputsError(fact, hint=f"{name}=value takes the text as it is") from error
 

@@ -30,7 +30,7 @@ def new_id() -> str:
 
 
 def short_id(full: str) -> str:
-    """Return the time part of an id: milliseconds and their fraction. Milliseconds alone are shared by rows run at once."""
+    """Return the time part of an id with the fraction of its millisecond: rows run at once share the millisecond."""
     return full[:18]
 
 

@@ -185,7 +185,10 @@ class History:
         Open rows stay. What is left of removed text in the full-text index is cleared too.
         """
         if before is None and keep is None:
-            raise UsageError("nothing says what to prune", hint="give an age (--older-than 90d), a number of runs to keep (--keep 1000), or both")
+            raise UsageError(
+                "nothing says what to prune",
+                hint="give an age (--older-than 90d), a number of runs to keep (--keep 1000), or both",
+            )
         limit = naive(before) if before else None
         cut = self.store.read(queries.NEWEST_BUT, {"keep": _positive(keep)}) if keep is not None else None
         total = self.count()

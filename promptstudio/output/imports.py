@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from pathlib import Path
@@ -31,7 +32,8 @@ def import_from_repository(reference: str, root: Path | None, *, what: str, file
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:
-        return getattr(importlib.import_module(module_name), name, None)
+        with contextlib.redirect_stdout(sys.stderr):  # standard output holds the answer only
+            return getattr(importlib.import_module(module_name), name, None)
     except (Exception, SystemExit) as error:  # importing is running: whatever it raised is theirs
         raise PromptFileError(
             f"{what}: importing '{module_name}' failed: {type(error).__name__}: {error}", file=file, line=line

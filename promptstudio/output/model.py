@@ -95,7 +95,7 @@ def _type(name: str, schema: Any, root: Mapping[str, Any], depth: int) -> Any:
     schema = _resolved(schema, root)
     if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return Any
-    if "enum" in schema and all(isinstance(one, str | int | bool | None) for one in schema["enum"]):
+    if schema.get("enum") and all(isinstance(one, str | int | bool | None) for one in schema["enum"]):
         return Literal[tuple(schema["enum"])]
     kind = schema.get("type")
     if isinstance(kind, list):

@@ -21,7 +21,7 @@ from promptstudio.errors import Problem, UserError
 
 SUFFIXES = (".prompt.yaml", ".prompt.yml", ".yaml", ".yml")
 INDEX_NAME = "index.json"
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 MAX_INDEX_BYTES = 64 << 20
 # A file changed this recently may change again without a new time stamp, so it is not remembered yet.
 _SETTLED_NS = 2_000_000_000
@@ -29,7 +29,10 @@ _SETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class PromptRow:
-    """What a list shows of a prompt. `model` is the file's or promptstudio.toml's; `error` the first thing wrong."""
+    """What a list shows of a prompt. `model` is the file's or promptstudio.toml's; `error` the first thing wrong.
+
+    `other_models` are its fallbacks and what its variants use instead.
+    """
 
     name: str
     path: Path
@@ -40,6 +43,7 @@ class PromptRow:
     tags: tuple[str, ...] = ()
     model: str | None = None
     variants: tuple[str, ...] = ()
+    other_models: tuple[str, ...] = ()
     error: Problem | None = None
 
 
@@ -114,6 +118,7 @@ def _row(path: Path, facts: Mapping[str, Any], settings: Settings) -> PromptRow:
         tags=tuple(facts.get("tags") or ()),
         model=facts.get("model") or (base_model if isinstance(base_model, str) else None),
         variants=tuple(facts.get("variants") or ()),
+        other_models=tuple(facts.get("other_models") or ()),
         error=Problem(error[0], file=shown_path, line=error[1], column=error[2], hint=error[3]) if error else None,
     )
 
@@ -141,9 +146,25 @@ def _read_facts(path: Path, shown_path: str) -> dict[str, Any]:
         facts["tags"] = [tag for tag in value["tags"] if isinstance(tag, str)]
     if isinstance(value.get("variants"), dict):
         facts["variants"] = [name for name in value["variants"] if not name.startswith("x-")]
+    if others := _other_models(value):
+        facts["other_models"] = others
     if "prompt" not in value and "messages" not in value:
         facts.setdefault("error", ["there is nothing to send: missing key 'prompt'", 1, 1, "ps lint says more"])
     return facts
+
+
+def _other_models(value: Mapping[str, Any]) -> list[str]:
+    """Return the models of fallbacks and variants, each once."""
+    variants = value.get("variants")
+    layers = [value, *(variants.values() if isinstance(variants, dict) else ())]
+    found: list[Any] = []
+    for layer in layers:
+        if not isinstance(layer, dict):
+            continue
+        fallbacks = layer.get("fallbacks")
+        found += fallbacks if isinstance(fallbacks, list) else []
+        found += [layer.get("model")] if layer is not value else []
+    return list(dict.fromkeys(model for model in found if isinstance(model, str)))
 
 
 def _with_collisions(rows: list[PromptRow]) -> list[PromptRow]:
@@ -232,7 +253,7 @@ def _is_entry(entry: Any) -> bool:
     error = facts.get("error", ["", None, None, None])
     return (
         all(isinstance(facts.get(key, ""), kind) for key, kind in _FACT_TYPES.items())
-        and all(_are_texts(facts.get(key, [])) for key in ("tags", "variants"))
+        and all(_are_texts(facts.get(key, [])) for key in ("tags", "variants", "other_models"))
         and isinstance(error, list)
         and len(error) == 4
         and isinstance(error[0], str)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import email.utils
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from httpx import ConnectError
 
 from promptstudio.errors import (
     AuthenticationError,
@@ -64,6 +67,8 @@ BY_NAME: Mapping[str, type[ProviderError]] = {
     "InternalServerError": ServerError,
     "BadGatewayError": ServerError,
     "APIConnectionError": ProviderConnectionError,
+    "ConnectionRefusedError": ProviderConnectionError,
+    "gaierror": ProviderConnectionError,
     "TransportError": ProviderConnectionError,
     "ClientError": ProviderConnectionError,
     "APIStatusError": ServerError,
@@ -112,6 +117,8 @@ def provider_error(error: BaseException, connection: Connection) -> ProviderErro
     kind = error_class(error)
     status = _status(error)
     message = _one_line(error, connection)
+    if isinstance(error, ConnectError | ConnectionRefusedError | socket.gaierror):
+        message = f"cannot connect to {connection.host or 'the provider'}"
     return kind(
         f"{connection.model}: {message}",
         hint=_hint(kind, connection),
@@ -123,7 +130,7 @@ def provider_error(error: BaseException, connection: Connection) -> ProviderErro
 def _inner(error: BaseException) -> BaseException:
     """The error that says most. SDKs wrap our guard's; routes that send late wrap a refusal as a broken stream."""
     for cause in _causes(error):
-        if isinstance(cause, GuardError):
+        if isinstance(cause, GuardError | ConnectError | ConnectionRefusedError | socket.gaierror):
             return cause
     original = getattr(error, "original_exception", None)
     if isinstance(original, BaseException) and (_status(original) or 0) >= 400 and _headers(original):
@@ -244,7 +251,8 @@ def _hint(kind: type[ProviderError], connection: Connection) -> str | None:
         QuotaError: "the account has no quota left: check its billing page, or use another model with -m",
         RateLimitError: "wait and run it again, lower --concurrency, or name `fallbacks` in the prompt",
         ProviderTimeoutError: "raise `retry.timeout` in the prompt, or run it again",
-        ProviderConnectionError: f"check that {connection.host or 'the provider'} can be reached",
+        ProviderConnectionError: f"check that {connection.host or 'the provider'} is right and can be reached; "
+        f"api_base is set in promptstudio.toml under [providers.{connection.provider}]",
         ModelNotFoundError: f"`ps models {connection.model.rpartition('/')[2]}` lists the models we know",
         ContextWindowError: "shorten the inputs, or use a model with a longer context (`ps models`)",
         ContentPolicyError: "the provider refused the content; change the text, or use another model",

@@ -21,6 +21,8 @@ from promptstudio.providers.assemble import Assembler, reply_from
 from promptstudio.providers.schema import Connection, Emit, Reply
 
 MAX_DEPTH = 20
+MAX_VALUES = 10_000
+"""A schema of a few lines can ask for more values than there is memory for."""
 RULE_KEYS = frozenset({"contains", "text", "output", "delay_ms"})
 
 
@@ -116,8 +118,12 @@ class _Sampler:
     def __init__(self, root: Mapping[str, Any], asked: str) -> None:
         self._root = root
         self._asked = asked
+        self._values = 0
 
     def value(self, schema: Mapping[str, Any], depth: int) -> Any:
+        self._values += 1
+        if depth > MAX_DEPTH or self._values > MAX_VALUES:
+            return None
         schema = self._resolved(schema)
         for key in ("const", "default"):
             if key in schema:
@@ -138,8 +144,6 @@ class _Sampler:
         return self._of_type(kind or ("object" if "properties" in schema else "string"), schema, depth)
 
     def _of_type(self, kind: str, schema: Mapping[str, Any], depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            return None
         if kind == "object":
             wanted = schema.get("required") or ()
             return {
@@ -149,7 +153,10 @@ class _Sampler:
             }
         if kind == "array":
             items = schema.get("items") if isinstance(schema.get("items"), Mapping) else {}
-            return [self.value(items or {}, depth + 1) for _ in range(max(1, int(schema.get("minItems") or 1)))]
+            return [
+                self.value(items or {}, depth + 1)
+                for _ in range(min(max(1, int(schema.get("minItems") or 1)), MAX_VALUES))
+            ]
         if kind in ("integer", "number"):
             return self._number(kind, schema)
         return {"boolean": True, "null": None}.get(kind, self._text(schema)) if kind != "string" else self._text(schema)

@@ -111,3 +111,20 @@ def test_without_git_it_says_what_is_lost(project: Project, ps: Script, tmp_path
 
     assert found["program/git"]["level"] == "warning"
     assert found["program/system ps"]["level"] == "note"
+
+
+def test_hosts_of_fallbacks_variants_and_unused_connections_are_shown(project: Project, ps: Script) -> None:
+    settings = project.root / "promptstudio.toml"
+    settings.write_text(
+        settings.read_text()
+        + '\n[providers.lab]\napi_base = "http://127.0.0.1:9/v1"\napi_key_env = "LAB_KEY"\n'
+        + '[providers.spare]\napi_base = "http://127.0.0.2:9/v1"\n'
+    )
+    project.write(
+        "prompts/fb.yaml",
+        "model: offline/echo\nfallbacks: [lab/x]\nprompt: hi\nvariants: {big: {model: mistral/mistral-small-latest}}\n",
+    )
+    shown = ps("doctor").out
+    assert "127.0.0.1:9; key missing (LAB_KEY); used by fb" in shown
+    assert "api.mistral.ai" in shown
+    assert "127.0.0.2:9" in shown

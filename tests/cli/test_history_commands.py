@@ -184,3 +184,8 @@ class TestMoments:
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(UsageError, match="is no time"):
             moment_from(text, "--since", self.NOW)
+
+
+def test_a_search_for_bytes_that_are_no_text_finds_nothing(project: Project, ps: Script) -> None:
+    ps("run", "greet", "-v", "name=Ada")
+    assert ps("history", "search", "\udcff").code in (0, 5)

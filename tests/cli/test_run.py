@@ -100,7 +100,7 @@ def test_a_prompt_from_standard_input_that_is_not_text_is_the_users_error(
         [SCRIPTS / "ps", command, "-"], input=b"prompt: \xff", env=ps.environment(), capture_output=True, check=False
     )
     assert done.returncode == 2
-    assert b"error: <stdin>: not UTF-8: the byte 0xFF at offset 8" in done.stderr
+    assert b"error: <stdin>:1: not UTF-8: the byte 0xFF at offset 8" in done.stderr
 
 
 def test_every_row_is_checked_before_the_first_is_sent(project: Project, ps: Script) -> None:
@@ -393,3 +393,40 @@ def test_a_tool_the_model_may_ask_for_is_offered_and_not_run(project: Project, p
     request = ps("run", "tooled", "--dry-run").json
     assert request["tools"][0]["function"]["name"] == "lookup"
     assert ps("run", "tooled").code == 0
+
+
+def test_an_answer_goes_through_a_link_and_into_a_pipe_without_replacing_either(project: Project, ps: Script) -> None:
+    (project.root / "real.txt").write_text("old\n")
+    (project.root / "link.txt").symlink_to("real.txt")
+    assert ps("run", "greet", "-v", "name=Ada", "-o", "link.txt").code == 0
+    assert (project.root / "link.txt").is_symlink()
+    assert (project.root / "real.txt").read_text() == "Say hello to Ada in a warm way.\n"
+    pipe = project.root / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert ps("run", "greet", "-v", "name=Ada", "-o", "pipe").code == 0
+        assert os.read(reader, 100) == b"Say hello to Ada in a warm way.\n"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("word", ["temperature=NaN", "temperature=-Infinity", "max_tokens=1e999"])
+def test_a_parameter_that_json_cannot_write_is_refused(project: Project, ps: Script, word: str) -> None:
+    done = ps("run", "greet", "-v", "name=Ada", "-p", word, "--dry-run")
+    assert done.code == 2
+    assert word.partition("=")[0] in done.err
+
+
+def test_a_key_given_twice_in_a_vars_file_is_refused(project: Project, ps: Script) -> None:
+    (project.root / "twice.json").write_text('{"name": "a", "name": "b"}')
+    done = ps("run", "greet", "--vars", "twice.json")
+    assert done.code == 2
+    assert "'name' is there twice" in done.err
+
+
+def test_a_parameter_that_looks_misspelled_is_pointed_out_and_sent(project: Project, ps: Script) -> None:
+    done = ps("run", "greet", "-v", "name=A", "-p", "temprature=1")
+    assert done.code == 0
+    assert "did you mean 'temperature'" in done.err

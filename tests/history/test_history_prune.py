@@ -54,8 +54,9 @@ def test_a_prune_removes_what_it_announced(any_history: History, arguments: dict
 
 
 def test_a_prune_of_nothing_named_is_an_error(history: History) -> None:
-    with pytest.raises(UsageError, match="nothing says what to prune"):
+    with pytest.raises(UsageError, match="nothing says what to prune") as caught:
         history.prune()
+    assert "--keep" in str(caught.value.hint)
 
 
 def test_pruning_an_empty_history_makes_no_file(history: History, root: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from promptstudio.prompts.library import INDEX_NAME, PromptRow, prompt_names, prompt_rows
+from promptstudio.prompts.library import INDEX_NAME, INDEX_VERSION, PromptRow, prompt_names, prompt_rows
 from tests.conftest import Project
 
 OLD = 1_700_000_000  # a modification time that is not fresh, so that the index keeps the row
@@ -155,7 +155,7 @@ def test_problems_are_remembered_with_their_places(indexed: Project) -> None:
 def test_an_index_that_is_not_ours_is_ignored(indexed: Project, content: bytes) -> None:
     index_of(indexed).write_bytes(content)
     assert rows(indexed)["greet"].description == "Greet someone by name."
-    assert json.loads(index_of(indexed).read_text())["version"] == 1
+    assert json.loads(index_of(indexed).read_text())["version"] == INDEX_VERSION
 
 
 @pytest.mark.parametrize(

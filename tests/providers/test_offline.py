@@ -14,6 +14,7 @@ from promptstudio.prompts.jsonschemas import value_problems
 from promptstudio.prompts.prompt import OutputSpec
 from promptstudio.providers.call import CallState, complete
 from promptstudio.providers.connect import connection_for
+from promptstudio.providers.offline import _sample
 from promptstudio.providers.schema import Event, PartialOutput, Request, TextDelta
 from promptstudio.types import Message
 from tests.providers.conftest import TRIAGE_SCHEMA, request
@@ -139,3 +140,18 @@ async def test_a_missing_rule_is_a_bad_request_and_not_retried(offline: Settings
     with pytest.raises(BadRequestError):
         await complete(asked(offline, None, "offline/script"), state)
     assert len(state.attempts) == 1
+
+
+def test_a_schema_that_asks_for_too_many_values_ends_soon() -> None:
+    levels: dict[str, Any] = {
+        f"d{n}": {
+            "type": "object",
+            "required": ["x", "y", "z"],
+            "properties": {key: {"$ref": f"#/$defs/d{n + 1}"} for key in "xyz"},
+        }
+        for n in range(30)
+    }
+    fan = {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": levels}
+    many = {"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "minItems": 10**9}}}
+    for schema in (fan, many):
+        assert len(str(_sample(schema, "hi"))) < 1_000_000

@@ -8,7 +8,9 @@ import pytest
 from llmock.scenarios import Reply
 from llmock.testing import LLMockServer
 
+from promptstudio import errors
 from promptstudio.config import Settings
+from promptstudio.prompts.prompt import Retry
 from promptstudio.providers.call import complete
 from promptstudio.providers.schema import Event, PartialOutput, ReasoningDelta, TextDelta
 from tests.providers.conftest import KEY, request, settings_for
@@ -151,8 +153,6 @@ async def test_the_price_is_known_for_known_models_and_unknown_for_others(settin
 
 
 async def test_a_redirect_to_another_host_is_refused(settings: Settings) -> None:
-    from promptstudio import errors
-
     with OllamaServer(redirect_to="http://127.0.0.2:9/steal") as server:
         own = settings_for(settings.root, {"local": server.url + "/v1"})  # type: ignore[arg-type]
         with pytest.raises(errors.ProviderError, match="refused to contact"):
@@ -160,8 +160,6 @@ async def test_a_redirect_to_another_host_is_refused(settings: Settings) -> None
 
 
 async def test_the_key_never_shows_in_an_error(settings: Settings) -> None:
-    from promptstudio import errors
-
     with OllamaServer(status=401, error=f"Incorrect API key provided: {KEY}") as server:
         own = settings_for(settings.root, {"local": server.url + "/v1"})  # type: ignore[arg-type]
         with pytest.raises(errors.AuthenticationError) as caught:
@@ -182,3 +180,10 @@ async def test_nothing_else_is_sent_along_with_a_request(settings: Settings) -> 
         {"role": "system", "content": "Be nice."},
         {"role": "user", "content": "hello مرحبا"},
     ]
+
+
+async def test_a_host_that_does_not_answer_is_named(settings: Settings) -> None:
+    own = settings_for(settings.root, {"local": "http://127.0.0.1:9/v1"})  # type: ignore[arg-type]
+    with pytest.raises(errors.ProviderConnectionError, match=r"cannot connect to 127\.0\.0\.1:9") as caught:
+        await complete(request(own, "local/m", retry=Retry(1, 5)))
+    assert "[providers.local]" in str(caught.value.hint)
