@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptstudio.errors import InputsError, Problem, UsageError
-from promptstudio.prompts.inputs import parse_value
+from promptstudio.prompts.inputs import parse_value, unknown_names
 from promptstudio.prompts.media import media_from_bytes, media_from_path
 from promptstudio.prompts.prompt import MEDIA_TYPES, InputSpec, Prompt
 from promptstudio.prompts.yamlfile import decode_text
@@ -36,7 +36,8 @@ def stdin_prompt() -> str:
 def parse_assignments(items: Iterable[str], prompt: Prompt, stdin: BinaryIO | None = None) -> dict[str, Any]:
     """Return input name → value. Raises UsageError for a word that is no assignment, InputsError for bad values.
 
-    Names are not checked here: `check_inputs` does that for values from everywhere.
+    Names are checked here only beside other problems, so that all of them are told at once; otherwise `check_inputs`
+    does it, for values from everywhere.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -50,13 +51,21 @@ def parse_assignments(items: Iterable[str], prompt: Prompt, stdin: BinaryIO | No
                 fact = f"inputs {from_stdin!r} and {name!r} both read standard input"
                 raise UsageError(fact, hint="give one of them as name=@file")
             from_stdin = name
+        values[name] = None
         try:
             values[name] = _value(prompt.inputs.get(name), name, operator, text, stdin)
         except InputsError as error:
-            problems += error.problems
+            problems += [_placed(problem, name) for problem in error.problems]
     if problems:
-        raise InputsError(problems)
+        raise InputsError([*unknown_names(prompt, values), *problems])
     return values
+
+
+def _placed(problem: Problem, name: str) -> Problem:
+    """Say which input a problem belongs to, where it does not say so itself."""
+    if problem.message.startswith("inputs."):
+        return problem
+    return Problem(f"inputs.{name}: {problem.message}", file=problem.file, line=problem.line, hint=problem.hint)
 
 
 def _split(item: str) -> tuple[str, str, str]:

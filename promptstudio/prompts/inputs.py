@@ -42,7 +42,7 @@ def check_inputs(prompt: Prompt, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def checked_inputs(prompt: Prompt, values: Mapping[str, Any], *, needed: Collection[str]) -> dict[str, Any]:
     """`check_inputs` where only the names in `needed` must have a value (few-shot examples fill one message)."""
-    problems = _unknown_names(prompt, values)
+    problems = unknown_names(prompt, values)
     complete: dict[str, Any] = {}
     missing: list[str] = []
     for name, spec in prompt.inputs.items():
@@ -90,7 +90,8 @@ def parse_value(spec: InputSpec | None, text: str) -> Any:
 # -- names ----------------------------------------------------------------------------------------------------------
 
 
-def _unknown_names(prompt: Prompt, values: Mapping[str, Any]) -> list[Problem]:
+def unknown_names(prompt: Prompt, values: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for each name that is no input, with the nearest one that is."""
     known = list(prompt.inputs)
     return [
         Problem(

@@ -13,7 +13,7 @@ from promptstudio.errors import InputsError, UsageError
 from promptstudio.prompts.load import load_prompt
 from promptstudio.prompts.prompt import Prompt
 from promptstudio.types import Media
-from tests.conftest import Project
+from tests.conftest import Project, Script
 
 PROMPT = """\
 inputs:
@@ -117,3 +117,15 @@ def test_all_bad_values_are_told_at_once(prompt: Prompt, tmp_path: Path) -> None
         parse_assignments(items, prompt)
 
     assert len(raised.value.problems) == 4
+
+
+def test_all_that_is_wrong_with_the_inputs_is_told_at_once(project: Project, ps: Script) -> None:
+    project.write(
+        "prompts/see.yaml",
+        "inputs: {n: integer, pic: image}\n"
+        "messages: [{role: user, content: [{text: '{{ n }}'}, {image: '{{ pic }}'}]}]\n",
+    )
+    done = ps("run", "see", "-v", "n=abc", "-v", "pic=@nope.png", "-v", "zzz=1")
+    assert done.code == 2
+    for words in ("inputs.n: expected an integer", "inputs.pic: 'nope.png'", "zzz"):
+        assert words in done.err

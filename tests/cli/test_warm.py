@@ -415,8 +415,8 @@ def test_many_first_runs_start_one_process(fresh: Warm, project: Project) -> Non
         process.communicate(timeout=60)
 
     assert [process.returncode for process in runs] == [2] * 8
-    assert len(servers(fresh.folder)) == 1
     wait_until(fresh.ready)
+    assert len(servers(fresh.folder)) == 1
     assert fresh("run", "greet", "-v", "name=Ada")[1]
 
 
@@ -531,7 +531,7 @@ def test_it_ends_when_it_is_no_longer_wanted(listener: socket.socket) -> None:
 
 def test_it_waits_no_longer_than_it_was_told_and_leaves_nothing_behind(fresh: Warm, project: Project) -> None:
     fresh("run", "nothing", env={"PROMPTSTUDIO_WARM": "0.5"})
-    assert servers(fresh.folder)
+    wait_until(lambda: servers(fresh.folder))
 
     wait_until(lambda: not servers(fresh.folder))
 
