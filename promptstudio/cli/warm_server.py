@@ -46,18 +46,25 @@ class Loaded:
 
 
 def main() -> None:
-    """Become the warm process. `argv` holds its name, its seconds and its folder."""
+    """Become the warm process. `argv` holds its name, its seconds and its folder; it was born with the lock."""
     name, seconds, path = sys.argv[1], float(sys.argv[2]), sys.argv[3]
     given, folders = dict(os.environ), tuple(sys.path)
     folder = wire.open_folder(path)
-    loaded = load()
 
     def is_current() -> bool:
         return wire.name_of(seconds, given, folders) == name
 
-    if not is_current() or _has_threads():
-        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        loaded = load()
+        if is_current() and not _has_threads():
+            _serve(folder, name, seconds, loaded, is_current)
+    finally:
+        with contextlib.suppress(FileNotFoundError):  # the folder was taken away
+            os.unlink(f"{name}.lock", dir_fd=folder)
+
+
+def _serve(folder: int, name: str, seconds: float, loaded: Loaded, is_current: Callable[[], bool]) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         own = _listen(listener, folder, name)
         try:
@@ -66,7 +73,6 @@ def main() -> None:
         finally:
             if _inode(name, folder) == own:
                 os.unlink(name, dir_fd=folder)
-                os.unlink(f"{name}.lock", dir_fd=folder)
 
 
 def load() -> Loaded:

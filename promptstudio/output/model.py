@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Optional
 
@@ -21,6 +22,8 @@ from promptstudio.prompts.jsonschemas import value_problems
 from promptstudio.prompts.prompt import OutputSpec
 
 MAX_DEPTH = 30
+MAX_MODELS = 300
+"""References can make millions of classes out of a few lines; what comes later is `Any`, checked by the schema."""
 MAX_LISTED_PROBLEMS = 10
 
 
@@ -66,14 +69,23 @@ def output_model(spec: OutputSpec, root: Path | None, *, file: str | None = None
     return model_from_schema(spec.name, spec.schema or {"type": "object"})
 
 
+@dataclass(slots=True)
+class _Root:
+    """The whole schema, which references look into, and the number of classes made of it so far."""
+
+    schema: Mapping[str, Any]
+    models: int = 0
+
+
 def model_from_schema(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:
     """Build a model from a JSON Schema whose root is an object."""
-    model = _object(_class_name(name), schema, schema, 0)
+    model = _object(_class_name(name), schema, _Root(schema), 0)
     model.schema_as_written = schema  # type: ignore[attr-defined]
     return model
 
 
-def _object(name: str, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> type[BaseModel]:
+def _object(name: str, schema: Mapping[str, Any], root: _Root, depth: int) -> type[BaseModel]:
+    root.models += 1
     required = set(schema.get("required") or ())
     fields: dict[str, Any] = {}
     for key, part in (schema.get("properties") or {}).items():
@@ -90,9 +102,9 @@ def _is_attribute(key: str) -> bool:
     return key.isidentifier() and not key.startswith("_") and not hasattr(BaseModel, key) and key != "schema_as_written"
 
 
-def _type(name: str, schema: Any, root: Mapping[str, Any], depth: int) -> Any:
+def _type(name: str, schema: Any, root: _Root, depth: int) -> Any:
     """The Python type for a part of a schema. What has no simple type is `Any`: the schema itself is checked anyway."""
-    schema = _resolved(schema, root)
+    schema = _resolved(schema, root.schema)
     if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
         return Any
     if schema.get("enum") and all(isinstance(one, str | int | bool | None) for one in schema["enum"]):
@@ -102,7 +114,7 @@ def _type(name: str, schema: Any, root: Mapping[str, Any], depth: int) -> Any:
         plain = [one for one in kind if one != "null"]
         inner = _type(name, {**schema, "type": plain[0]}, root, depth) if len(plain) == 1 else Any
         return Optional[inner] if "null" in kind else inner  # noqa: UP045
-    if kind == "object" and schema.get("properties"):
+    if kind == "object" and schema.get("properties") and root.models < MAX_MODELS:
         return _object(_class_name(name), schema, root, depth)
     if kind == "array":
         return list[_type(f"{name}_item", schema.get("items"), root, depth + 1)]  # type: ignore[misc]

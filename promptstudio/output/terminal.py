@@ -90,8 +90,8 @@ def columns(
 ) -> list[str]:
     """Return aligned lines. `width` is the terminal's; None (a pipe) cuts nothing.
 
-    The first column is what people copy: it is never cut. Of the others the widest gives way first; what is still too
-    long is cut at the edge.
+    The first column is what people copy: it is never cut. Where not even eight cells are left for each of the others,
+    columns in the middle are left out, the last one stays. Of the rest the widest gives way first.
     """
     cells = [[safe_cell(cell) for cell in row] for row in ([header] if header else []) + list(rows)]
     if not cells:
@@ -99,8 +99,22 @@ def columns(
     widths = [max(display_width(row[index]) for row in cells) for index in range(len(cells[0]))]
     if width is None:
         return [_row(row, widths, " " * gap) for row in cells]
+    kept = _kept(widths, width, gap)
+    cells = [[row[index] for index in kept] for row in cells]
+    widths = [widths[index] for index in kept]
     first, others = widths[0], _narrowed(widths[1:], width - widths[0] - gap * (len(widths) - 1))
     return [fitted(_row(row, [first, *others], " " * gap), width) for row in cells]
+
+
+def _kept(widths: list[int], width: int, gap: int, smallest: int = 8) -> list[int]:
+    """Return the columns for which there is room at all."""
+    kept = list(range(len(widths)))
+    while len(kept) > 2:
+        least = widths[0] + sum(min(widths[index], smallest) + gap for index in kept[1:])
+        if least <= width:
+            break
+        kept.pop(-2)
+    return kept
 
 
 def _narrowed(widths: list[int], room: int, smallest: int = 8) -> list[int]:

@@ -142,3 +142,9 @@ def test_color_is_only_for_terminals() -> None:
         to, out = output(is_tty=is_tty, color=color)
         to.table([("a",)], header=("A",))
         assert ("\x1b[1m" in out.getvalue()) is colored
+
+
+def test_a_narrow_terminal_keeps_the_first_and_the_last_column() -> None:
+    rows = [["support/triage", "1.0.0", "offline/echo", "support, typed", "Sort a ticket"]]
+    lines = columns(rows, width=34)
+    assert lines == ["support/triage  1.0.0  Sort a tic…"]

@@ -109,3 +109,17 @@ def test_anything_else_is_named_with_file_and_line(
 def test_without_a_project_there_is_nowhere_to_import_from() -> None:
     with pytest.raises(PromptFileError, match="needs a project"):
         output_model(spec("answers:Answer"), None)
+
+
+def test_references_that_multiply_end_soon_and_the_schema_is_still_checked() -> None:
+    levels: dict[str, Any] = {
+        f"d{n}": {
+            "type": "object",
+            "required": ["x", "y", "z"],
+            "properties": {key: {"$ref": f"#/$defs/d{n + 1}"} for key in "xyz"},
+        }
+        for n in range(30)
+    }
+    schema = {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": levels}
+    with pytest.raises(ValidationError, match=r"a\.x: expected a map"):
+        model_from_schema("Fan", schema).model_validate({"a": {"x": 1, "y": 1, "z": 1}})
