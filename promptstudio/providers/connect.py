@@ -164,14 +164,24 @@ def _headers(provider: str, own: ProviderSettings | None, settings: Settings, en
                     f"[providers.{provider}] header '{name}': the variable {value.name} is not set",
                     hint=f"export {value.name}=…",
                 )
-            headers[name] = found
+            headers[name] = _sendable(found, value.name)
         else:
             headers[name] = value
     return headers
 
 
 def _first(names: tuple[str, ...], settings: Settings, env: Mapping[str, str]) -> str | None:
-    return next((value for name in names if (value := settings.variable(name, env))), None)
+    return next((_sendable(value, name) for name in names if (value := settings.variable(name, env))), None)
+
+
+def _sendable(value: str, name: str) -> str:
+    """Refuse a key or header that would break out of its line; a last newline, as files have, is cut off."""
+    value = value.strip()
+    if not value.isprintable():
+        raise ConfigError(
+            f"the variable {name} holds a line break or another control character", hint="set it again, without"
+        )
+    return value
 
 
 def _host(base: str) -> str:

@@ -140,6 +140,14 @@ def end_servers(folder: Path) -> None:
     wait_until(lambda: not servers(folder))
 
 
+def awaken(home: Warm) -> None:
+    """Start a warm process and wait for it; again where it gave up because a file of the package was just edited."""
+    while not home.ready():
+        home("run", "nothing")
+        wait_until(lambda: servers(home.folder))
+        wait_until(lambda: home.ready() or not servers(home.folder))
+
+
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     home = make_home(tmp_path_factory.mktemp("warm") / "home")
@@ -150,9 +158,7 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 @pytest.fixture
 def warm(shared_home: Warm, project: Project) -> Warm:
     """A warm process that is ready, and the sample project."""
-    if not shared_home.ready():
-        shared_home("run", "nothing")
-        wait_until(shared_home.ready)
+    awaken(shared_home)
     return shared_home
 
 
@@ -313,8 +319,7 @@ def test_a_signal_that_the_shell_ignores_is_ignored(warm: Warm, project: Project
 
 
 def test_a_run_goes_on_when_the_process_that_waits_is_killed(fresh: Warm, project: Project) -> None:
-    fresh("run", "nothing")
-    wait_until(fresh.ready)
+    awaken(fresh)
     project.write("offline.yaml", "rules: [{text: late, delay_ms: 1500}]\n")
     process = fresh.start(*SLOW_RUN)
     wait_until(lambda: "running" in statuses(project.root))
@@ -539,8 +544,7 @@ def test_it_waits_no_longer_than_it_was_told_and_leaves_nothing_behind(fresh: Wa
 
 
 def test_it_ends_when_its_socket_is_taken_away(fresh: Warm, project: Project) -> None:
-    fresh("run", "nothing")
-    wait_until(fresh.ready)
+    awaken(fresh)
 
     shutil.rmtree(fresh.folder)
 

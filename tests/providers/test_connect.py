@@ -81,3 +81,13 @@ def test_what_cannot_work_says_what_to_do(
     with pytest.raises(error, match=words) as caught:
         connection_for(model, settings(tmp_path, toml), {})
     assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("where", ["api_key_env", "headers"])
+def test_a_key_or_header_with_a_line_break_is_refused_and_not_shown(tmp_path: Path, where: str) -> None:
+    entry = 'api_key_env = "EVIL"' if where == "api_key_env" else 'headers = {x-a = {env = "EVIL"}}'
+    own = settings(tmp_path, f'[providers.lab]\napi_base = "http://127.0.0.1:9/v1"\n{entry}\n')
+    with pytest.raises(ConfigError, match="EVIL") as caught:
+        connection_for("lab/m", own, {"EVIL": "secret\r\nx-b: y"})
+    assert "secret" not in str(caught.value)
+    assert connection_for("lab/m", own, {"EVIL": "fine\n"}).host == "127.0.0.1:9"
