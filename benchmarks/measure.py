@@ -53,11 +53,11 @@ class Comparison:
     def ratio(self, kind: str) -> float:
         return statistics.median(self.ratios(kind))
 
-    def show(self, name: str) -> None:
+    def show(self, name: str, peer: str = "llm") -> None:
         for kind, label in (("cpu_ms", "CPU"), ("wall_ms", "wall")):
             ours, theirs = ([getattr(cost, kind) for cost in costs] for costs in (self.ours, self.theirs))
             ratio = ratios(self.ratios(kind))
-            print(f"  {name:<26} {label:<4} {spread(ours)} ms   llm {spread(theirs)} ms   ratio {ratio}")
+            print(f"  {name:<26} {label:<4} {spread(ours)} ms   {peer} {spread(theirs)} ms   ratio {ratio}")
 
 
 def spread(values: Sequence[float]) -> str:

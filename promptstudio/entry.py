@@ -10,7 +10,12 @@ import os
 import sys
 
 # The names of our commands, as a literal: looking at it must cost nothing. cli/table.py has the rest of each row.
-COMMANDS = ("init", "list", "show", "run", "lint", "schema", "models", "doctor", "history", "completion")
+COMMANDS = (
+    "run", "list", "show", "search", "new", "edit", "cp", "mv", "fmt", "lint", "models", "import", "export",
+    "log", "blame", "diff", "changelog", "bump", "tag", "release", "promote", "rollback", "label", "evidence",
+    "verify", "check", "note", "bundle", "git", "history", "cache", "cassette", "init", "doctor",
+    "schema", "completion",
+)  # fmt: skip
 LONG_OPTIONS = ("--help", "--version", "--project", "--no-color", "--debug")
 _COMPLETION = "_PS_COMPLETE"
 # This process's id and the scripts it has been, set while the next `ps` is a script too: a shim may lead back to us.

@@ -7,6 +7,7 @@
     │   ├── ConfigError                  promptstudio.toml or a PROMPTSTUDIO_* variable
     │   ├── PromptFileError              a prompt, a partial or an example file
     │   ├── SuiteFileError               an evaluation suite
+    │   ├── LockFileError                promptstudio.lock
     │   ├── InputsError                  values given for a prompt's inputs
     │   ├── NotFoundError                a name that does not exist (nearest names in the hint)
     │   ├── HistoryError                 the history cannot be opened, read or written
@@ -128,6 +129,10 @@ class PromptFileError(UserError):
 
 class SuiteFileError(UserError):
     kind = "suite_file"
+
+
+class LockFileError(UserError):
+    kind = "lock_file"
 
 
 class InputsError(UserError):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from promptstudio.config import Settings
 from promptstudio.errors import (
@@ -28,7 +28,7 @@ from promptstudio.errors import (
     ProviderError,
     UsageError,
 )
-from promptstudio.history import History, RequestRow, ResponseRow, preload
+from promptstudio.history import RequestRow, ResponseRow, preload
 from promptstudio.history.ids import new_id
 from promptstudio.prompts.inputs import check_inputs
 from promptstudio.prompts.parameters import parameter_faults
@@ -36,16 +36,18 @@ from promptstudio.prompts.prompt import Prompt, Retry
 from promptstudio.prompts.render import render_messages
 from promptstudio.providers.call import (
     CallState,
+    ProviderWires,
     check_parameters,
     complete,
     exact_request,
     load_libraries,
     total_cost,
+    total_saved,
     total_usage,
 )
 from promptstudio.providers.connect import connection_for, route_for
-from promptstudio.providers.schema import Completion, Emit, Request, Restarted
-from promptstudio.types import Attempt, ErrorInfo, Message, Result
+from promptstudio.providers.schema import Completion, Emit, Request, Restarted, WireCall, Wires
+from promptstudio.types import Attempt, ErrorInfo, Message, Result, Status
 from promptstudio.versions.git import GitFacts, git_facts, git_user
 
 if TYPE_CHECKING:
@@ -54,7 +56,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What one run changes or adds. `None` leaves the prompt's own value in place."""
+    """What one run changes or adds. `None` leaves the prompt's own value in place.
+
+    `repeat` (from 0) tells identical runs of a suite apart for the cache and cassettes; a verdict is never cached.
+    """
 
     model: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -62,6 +67,9 @@ class RunOptions:
     reason: str | None = None
     tags: tuple[str, ...] = ()
     label: str | None = None
+    repeat: int | None = None
+    is_verdict: bool = False
+    eval_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +97,29 @@ class Outcome:
     unrecorded: PromptStudioError | None = None
 
 
+class Recorder(Protocol):
+    """Where runs are remembered; the history is one."""
+
+    def begin(self, row: RequestRow) -> str: ...
+
+    def finish(
+        self, row_id: str, response: ResponseRow, attempts: Iterable[Attempt] = (), status: Status = "completed"
+    ) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """What several runs share. `history` is None when nothing is to be remembered."""
+    """What several runs share. `history` is None when nothing is to be remembered.
+
+    `wires` are the way to the models: the providers, or a cache or cassettes around or instead of them.
+    """
 
     settings: Settings
     env: Mapping[str, str]
-    history: History | None = None
+    history: Recorder | None = None
+    wires: Wires = field(default_factory=ProviderWires)
     _seen: dict[str, tuple[GitFacts, str]] = field(default_factory=dict, repr=False)
+    _loaded: set[tuple[str, bool]] = field(default_factory=set, repr=False)
 
     async def run(
         self,
@@ -106,23 +129,32 @@ class Runner:
         emit: Emit | None = None,
     ) -> Outcome:
         """Run a prompt once. Raises `UserError` before anything is sent; what fails afterwards is in the outcome."""
-        plan = plan_run(prompt, values, self.settings, self.env, options)
+        plan = plan_run(prompt, values, self.settings, self.env, options, without_secrets=self.wires.reach == "never")
         facts, user = await self._who_and_where(prompt)
         row = _request_row(plan, options, facts, user)
         if self.history is not None:
             self.history.begin(row)
-            asyncio.get_running_loop().run_in_executor(None, preload)  # while the network is waited for
+            if not self._loaded:
+                asyncio.get_running_loop().run_in_executor(None, preload)  # while the network is waited for
         started = time.monotonic()
         states: list[CallState] = []
         try:
-            await asyncio.to_thread(load_libraries, plan.models[0], typed=plan.output_model is not None)
+            await self._load(plan)
             started = time.monotonic()  # the time of a run is the model's, not that of our imports
-            completion, error = await self._first_answer(plan, states, emit)
+            completion, error = await self._first_answer(plan, options, states, emit)
         except BaseException as stop:
             self._finish_stopped(row, states, started, stop)
             raise
         result = _result(row, plan, completion, error, states, started)
         return Outcome(result, error, self._finish(result))
+
+    async def _load(self, plan: Plan) -> None:
+        """Import what the call needs, in a thread, once for each kind of call."""
+        kind = (plan.models[0].partition("/")[0], plan.output_model is not None)
+        if kind not in self._loaded:
+            is_sent = self.wires.reach == "always"
+            await asyncio.to_thread(load_libraries, plan.models[0], typed=kind[1], provider=is_sent)
+            self._loaded.add(kind)
 
     async def exact_request(
         self,
@@ -136,24 +168,29 @@ class Runner:
 
     async def _who_and_where(self, prompt: Prompt) -> tuple[GitFacts, str]:
         """Git is asked once for a prompt, not once for each of its rows."""
-        key = f"{prompt.path}:{prompt.identity.behavior}"
+        key = f"{prompt.path}:{prompt.revision}:{prompt.identity.behavior}"
         if key not in self._seen:
             self._seen[key] = await asyncio.to_thread(_who_and_where, prompt, self.settings)
         return self._seen[key]
 
     async def _first_answer(
-        self, plan: Plan, states: list[CallState], emit: Emit | None
+        self, plan: Plan, options: RunOptions, states: list[CallState], emit: Emit | None
     ) -> tuple[Completion | None, ProviderError | None]:
         """Ask the model, then each fallback, until one answers."""
         failure: ProviderError | None = None
+        call = WireCall(plan.prompt.name, options.repeat, options.is_verdict)
         for model in plan.models:
             state = CallState()
             states.append(state)
             if failure is not None and emit is not None:
                 emit(Restarted(f"{failure}; asking {model}"))
             try:
-                connection = connection_for(model, self.settings, self.env)
-                return await complete(_request(plan, connection, emit), state), None
+                if self.wires.reach == "never":
+                    connection = route_for(model, self.settings, self.env, without_secrets=True)
+                else:
+                    connection = connection_for(model, self.settings, self.env)
+                wire = self.wires.wire_for(connection, call)
+                return await complete(_request(plan, connection, emit), state, wire), None
             except ProviderError as error:
                 failure = failure or error
                 if isinstance(error, NO_FALLBACK):
@@ -193,14 +230,20 @@ NO_FALLBACK = (ContentPolicyError, BadRequestError)
 
 
 def plan_run(
-    prompt: Prompt, values: Mapping[str, Any], settings: Settings, env: Mapping[str, str], options: RunOptions
+    prompt: Prompt,
+    values: Mapping[str, Any],
+    settings: Settings,
+    env: Mapping[str, str],
+    options: RunOptions,
+    *,
+    without_secrets: bool = False,
 ) -> Plan:
     """Decide everything that needs no network. Raises `UserError` with all that is wrong."""
     checked = check_inputs(prompt, values)
     messages = render_messages(prompt, checked)
     models = _models(prompt, settings, options)
     for model in models:
-        route_for(model, settings, env)
+        route_for(model, settings, env, without_secrets=without_secrets)
     parameters = _parameters(prompt, settings, options)
     check_parameters(parameters)
     _check_values(options.parameters)
@@ -218,9 +261,19 @@ def plan_run(
     )
 
 
-def _models(prompt: Prompt, settings: Settings, options: RunOptions) -> tuple[str, ...]:
+def planned_model(prompt: Prompt, settings: Settings, options: RunOptions) -> str:
+    """Return the model a run asks first: the one given for it, the prompt's own, or the default."""
     written = prompt.model if ("model",) in prompt.positions else None
-    model = options.model or written or settings.run_model
+    return options.model or written or settings.run_model
+
+
+def planned_parameters(prompt: Prompt, settings: Settings, options: RunOptions) -> Mapping[str, Any]:
+    """Return the parameters a run would send: those of the profile that holds, of the prompt, and of -p."""
+    return _parameters(prompt, settings, options)
+
+
+def _models(prompt: Prompt, settings: Settings, options: RunOptions) -> tuple[str, ...]:
+    model = planned_model(prompt, settings, options)
     return (model, *(one for one in prompt.fallbacks if one != model))
 
 
@@ -289,6 +342,9 @@ def _overrides(options: RunOptions) -> dict[str, Any]:
 def _who_and_where(prompt: Prompt, settings: Settings) -> tuple[GitFacts, str]:
     """Ask git for the commit, whether the prompt or a file it uses differs from it, and the user's name."""
     folder = settings.root or (prompt.path.parent if prompt.path else Path.cwd())
+    if prompt.revision is not None:
+        folder = folder if folder.is_dir() else Path.cwd()
+        return GitFacts(prompt.revision.commit, dirty=False if prompt.revision.commit else None), git_user(folder)
     partials = settings.prompts_dir or folder
     used = [partials / name for name in prompt.partials]
     used += [folder / example.file for example in prompt.examples if example.file and settings.root]
@@ -337,8 +393,9 @@ def _request_row(plan: Plan, options: RunOptions, facts: GitFacts, user: str) ->
         inputs=plan.values,
         messages=plan.messages,
         profile=plan.profile,
-        label=options.label,
+        label=options.label or (plan.prompt.revision.label if plan.prompt.revision else None),
         tags=options.tags,
+        eval_run_id=options.eval_run_id,
     )
 
 
@@ -352,6 +409,7 @@ def _result(
 ) -> Result:
     attempts = _attempts(states)
     reply = completion.reply if completion else None
+    saved = total_saved(attempts) if completion else None
     return Result(
         id=row.id,
         prompt=row.prompt,
@@ -371,6 +429,8 @@ def _result(
         duration_ms=_since_ms(started),
         first_token_ms=states[-1].first_token_ms,
         finish_reason=reply.finish_reason if reply else None,
+        cached=saved is not None,
+        saved=saved,
         attempts=attempts,
         error=ErrorInfo(error.kind, error.message, error.hint) if error else None,
         resolved_model=reply.resolved_model if reply else None,

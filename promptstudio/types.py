@@ -76,11 +76,29 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """What an answer had cost when it was asked for, where it now came from the cache or from a recording.
+
+    `cost_usd` is None where the price was unknown.
+    """
+
+    cost_usd: Decimal | None
+    duration_ms: int
+
+    def plus(self, other: Saved) -> Saved:
+        """Add up; an unknown price makes the sum unknown."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        cost_usd = (self.cost_usd or Decimal(0)) + (other.cost_usd or Decimal(0)) if known else None
+        return Saved(cost_usd, self.duration_ms + other.duration_ms)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One request on the wire. `error_kind` is None for the one that succeeded.
 
     `reason` says why it was made: the first `call`, a `retry` after a transport error, a `reask` after an answer that
-    did not validate, or a `fallback` to another model. `number` counts from 1 over the whole run.
+    did not validate, or a `fallback` to another model. `number` counts from 1 over the whole run. `saved` is set
+    where nothing was sent.
     """
 
     number: int
@@ -94,6 +112,7 @@ class Attempt:
     error_kind: str | None = None
     error_message: str | None = None
     waited_ms: int = 0
+    saved: Saved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +139,7 @@ class Result:
 
     `output` is the typed value (a Pydantic model instance) where the prompt has an `output:`, else None.
     `cost_usd` is None where the price is unknown, never 0. `commit` is the full hash or None outside git.
+    `cached` says that nothing was sent; then `saved` is what all of it had cost before.
     """
 
     id: str
@@ -141,6 +161,7 @@ class Result:
     first_token_ms: int | None = None
     finish_reason: str | None = None
     cached: bool = False
+    saved: Saved | None = None
     attempts: tuple[Attempt, ...] = ()
     error: ErrorInfo | None = None
     resolved_model: str | None = None

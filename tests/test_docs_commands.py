@@ -20,6 +20,7 @@ MASKS = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]{4}){0,2}(-[0-9a-f]{12})?"), "ID"),
     (re.compile(r"\b(\d{4}-)?\d{2}-\d{2} \d{2}:\d{2}(:\d{2})?\b"), "TIME"),
     (re.compile(r"\b\d+(\.\d+)? (ms|s)\b"), "DURATION"),
+    (re.compile(r"\b[0-9a-f]{12}\b"), "COMMIT"),
     (re.compile(r"[ \t]+"), " "),
 )
 

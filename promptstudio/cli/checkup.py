@@ -126,10 +126,13 @@ def _values(settings: Settings) -> dict[str, object]:
         "run.profile": settings.run_profile,
         "run.timeout": settings.run_timeout_s,
         "run.warm": settings.run_warm_s,
+        "run.record": settings.run_record,
+        "run.replay": settings.run_replay,
         "history.url": settings.history_url,
         "history.redact": settings.redact,
         "history.retention_days": settings.retention_days,
         **{f"eval.{name}": value for name, value in settings.eval.items()},
+        **{f"cache.{name}": value for name, value in settings.cache.items()},
     }
     for name, parameters in settings.profiles.items():
         found |= {f"profiles.{name}.{parameter}": value for parameter, value in parameters.items()}

@@ -52,7 +52,7 @@ def complete_prompts(context: Context, _ctx: typer.Context, incomplete: str) -> 
 @_quiet
 def complete_inputs(context: Context, ctx: typer.Context, _incomplete: str) -> Iterable[str]:
     """`name=` for each input of the prompt on the line, without those already given; values of an enum after it."""
-    from promptstudio.prompts.load import load_prompt  # weight: only a completion needs it
+    from promptstudio.versions.load import load_prompt  # weight: only a completion needs it
 
     # An option that still lacks its value ends the parse; the words before it are left in `args`.
     address = ctx.params.get("prompt") or next((word for word in ctx.args if not word.startswith("-")), "")

@@ -43,3 +43,9 @@ class Context:
                 hint=f"`{self.program} init` makes one here, `{self.program} --project DIR COMMAND` uses another",
             )
         return settings
+
+
+def root_of(settings: Settings) -> Path:
+    """Return the project's root; `Context.project_settings` has made sure that there is one."""
+    assert settings.root is not None  # noqa: S101
+    return settings.root

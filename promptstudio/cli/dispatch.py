@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptstudio.cli import failure
 from promptstudio.cli.context import Context
@@ -17,8 +16,7 @@ from promptstudio.output.terminal import open_output
 BROKEN_PIPE = 141  # what a shell reports for a program that SIGPIPE ended
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """The words before the command, understood; `rest` is the command and what belongs to it."""
 
     rest: tuple[str, ...]
@@ -96,6 +94,8 @@ def _command(line: CommandLine, context: Context) -> int:
         raise UsageError(f"unknown command {name!r}", hint=_near_command(name, context.program))
     if row.plain and not arguments:
         return int(_imported(row.plain)(context) or 0)
+    if row.quick and (code := _imported(row.quick)(context, arguments)) is not None:
+        return int(code)
     return _parse_and_run(row, arguments, context)
 
 

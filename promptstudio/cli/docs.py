@@ -102,6 +102,7 @@ def _name(key: Key) -> str:
 def _kind(key: Key) -> str:
     words = {
         "any": "anything",
+        "age": "age",
         "parameter": "any value",
         "tool": "`module:function`",
         "variable": "a variable's name",

@@ -12,6 +12,10 @@ RARELY = (50_000, 20, 1000)
 """Thresholds of the garbage collector. Imports make a million objects that stay: at Python's own thresholds a quarter
 of a run's time goes into looking through them. Memory of long batches stays bounded."""
 
+_TYPED_ALL_DAY = frozenset(
+    {f"promptstudio.cli.{name}" for name in ("run", "listing", "log_view", "blame_view", "diff_view")}
+)
+
 
 def main(argv: list[str], program: str = "promptstudio") -> int:
     """Run one command line and return its exit code. No exception leaves this function."""
@@ -29,12 +33,12 @@ def main(argv: list[str], program: str = "promptstudio") -> int:
 
 
 def leave(code: int) -> int:
-    """Return the code to exit with; after a run, end the process here instead.
+    """Return the code to exit with; after a command that is typed all day, end the process here instead.
 
     Threads are joined, exit functions called and streams flushed as at any exit of Python's. What is left out is
     taking the libraries apart, object by object, which takes LiteLLM alone most of a second.
     """
-    if "promptstudio.cli.run" in sys.modules and not _is_watched():
+    if not _TYPED_ALL_DAY.isdisjoint(sys.modules) and not _is_watched():
         from promptstudio.cli.ending import end_process
 
         end_process(code)

@@ -72,7 +72,7 @@ def prompt_object(prompt: Prompt, settings: Settings, messages: tuple[Message, .
         "estimated_tokens": _template_tokens(prompt),
     }
     if messages is not None:
-        found["rendered"] = [_message_object(message) for message in messages]
+        found["rendered"] = [message_object(message) for message in messages]
         found["estimated_tokens"] = estimate_message_tokens(messages)
     return found
 
@@ -175,7 +175,7 @@ def _template_object(message: MessageTemplate) -> dict[str, Any]:
     return {"role": message.role, "content": [{part.kind: part.source} for part in message.parts]}
 
 
-def _message_object(message: Message) -> dict[str, Any]:
+def message_object(message: Message) -> dict[str, Any]:
     if len(message.parts) == 1 and message.parts[0].kind == "text":
         return {"role": message.role, "content": message.parts[0].text}
     return {"role": message.role, "content": [{part.kind: _media(part) or part.text} for part in message.parts]}

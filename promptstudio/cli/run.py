@@ -7,11 +7,13 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
+from promptstudio.cache.choose import choose_wires, open_wires
 from promptstudio.cli.completers import complete_inputs, complete_models, complete_profiles, complete_prompts
 from promptstudio.cli.context import Context
 from promptstudio.cli.run_inputs import Given, ask_missing, parse_parameters, rows_of, with_attachments
@@ -20,10 +22,10 @@ from promptstudio.cli.run_view import Job, View, print_dry_run, show_run
 from promptstudio.cli.values import stdin_prompt
 from promptstudio.errors import Interrupted, UsageError
 from promptstudio.history import open_history
-from promptstudio.prompts.load import load_prompt
 from promptstudio.prompts.parameters import misspelled
 from promptstudio.prompts.prompt import Prompt
 from promptstudio.runner import Runner, RunOptions
+from promptstudio.versions.load import load_anywhere
 
 T = TypeVar("T")
 
@@ -79,6 +81,19 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact request; send nothing.")] = False,
     why: Annotated[str | None, typer.Option("--why", metavar="TEXT", help="Why you run this; kept in history.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag for the history row. Repeat for more.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="FILE", help="Take the prompt from a bundle made by `ps bundle`.")
+    ] = None,
+    cache: Annotated[
+        bool | None,
+        typer.Option("--cache/--no-cache", help="Answer from the cache what was asked before. Default: no."),
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="DIR", help="Write requests and answers to DIR as cassettes.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="DIR", help="Answer from the cassettes in DIR; send nothing.")
+    ] = None,
     no_history: Annotated[bool, typer.Option("--no-history", help="Do not remember this run.")] = False,
     output_file: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the answer to a file.")
@@ -89,11 +104,13 @@ def run(
 ) -> int:
     """Run a prompt and print the answer."""
     context: Context = ctx.obj
-    settings = context.settings()
+    settings = here = context.settings()
+    choice = choose_wires(here, "run", cache=cache, record=record, replay=replay)
     given = Given(tuple(values or ()), vars_file, tuple(attach or ()), reads_prompt=prompt == "-")
     given.check_stdin()
-    loaded = load_prompt(prompt, settings, stdin=stdin_prompt() if prompt == "-" else None)
-    loaded, attached = with_attachments(loaded, given.attachments)
+    found = load_anywhere(prompt, settings, stdin=stdin_prompt() if prompt == "-" else None, bundle=bundle)
+    settings = found.settings  # of a commit or a bundle: its default model and profiles, with the connections of now
+    loaded, attached = with_attachments(found.prompt, given.attachments)
     rows = rows_of(given, loaded, attached)
     if not rows.is_batch:
         rows = rows.completed(ask_missing(loaded, rows.values[0], context))
@@ -109,8 +126,11 @@ def run(
         if close := misspelled(name):
             context.output.labeled("warning", f"-p {name} is sent as it is; did you mean {close!r}?", "yellow")
     view = View(as_json, stream, output_file, concurrency)
-    with nullcontext() if no_history else open_history(settings) as history:
-        job = Job(context, Runner(settings, context.env, history), loaded, options, view)
+    with (
+        open_wires(choice, here, context.env, partial(context.output.labeled, "note", style="yellow")) as wires,
+        nullcontext() if no_history else open_history(settings) as history,
+    ):
+        job = Job(context, Runner(settings, context.env, history, wires), loaded, options, view)
         return run_async(lambda: run_rows(job, rows.values) if rows.is_batch else show_run(job, rows.values[0]))
 
 

@@ -239,6 +239,8 @@ def summary(result: Result) -> str:
     if usage.input_tokens is not None or usage.output_tokens is not None:
         parts.append(f"{usage.input_tokens or 0} + {usage.output_tokens or 0} tokens")
     parts.append("cost unknown" if result.cost_usd is None else f"${result.cost_usd:.6f}".rstrip("0").rstrip("."))
+    if result.cached:
+        parts.append("cached")
     parts.append(f"{result.duration_ms / 1000:.2f} s")
     if len(result.attempts) > 1:
         parts.append(f"{len(result.attempts)} attempts")

@@ -51,6 +51,7 @@ def scaffold(root: Path, template: str | None) -> list[Placed]:
         for name, text in _files(root, template):
             placed.append(_place(root, name, text))
         placed.append(_ignore(root))
+        placed.append(_lock(root))
     except OSError as error:
         path = error.filename or str(root)
         raise UserError(f"cannot write: {error.strerror}", file=str(path)) from error
@@ -101,6 +102,20 @@ def _ignore(root: Path) -> Placed:
     with path.open("a", encoding="utf-8") as file:
         file.write(f"{'' if present.endswith(chr(10)) or not present else chr(10)}{IGNORED}\n")
     return Placed(".gitignore", "changed")
+
+
+def _lock(root: Path) -> Placed:
+    """Make the lock file with a stanza for each prompt: two branches then promote without meeting in one line."""
+    # weight: settings and prompts are read only here
+    from promptstudio.config import load_settings
+    from promptstudio.versions.labels import completed, prompt_files
+    from promptstudio.versions.stanza import LOCK_NAME, lock_text
+
+    try:
+        prompts = completed({}, prompt_files(load_settings(root, env={}), None))
+    except UserError:  # settings that cannot be read keep nobody from the rest; the stanzas come with the first label
+        prompts = {}
+    return _place(root, LOCK_NAME, lock_text(prompts.values()))
 
 
 def is_project(root: Path) -> bool:

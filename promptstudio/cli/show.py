@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,12 +13,12 @@ from promptstudio.cli.page import message_lines, page_lines, prompt_object
 from promptstudio.cli.values import parse_assignments, stdin_prompt
 from promptstudio.errors import UsageError
 from promptstudio.prompts.inputs import check_inputs
-from promptstudio.prompts.load import load_prompt
 from promptstudio.prompts.prompt import Prompt
 from promptstudio.prompts.render import render_messages
 from promptstudio.prompts.tokens import estimate_message_tokens
 from promptstudio.prompts.yamlfile import read_text_file
 from promptstudio.types import Message
+from promptstudio.versions.load import Loaded, load_anywhere
 
 
 def show(
@@ -25,7 +26,9 @@ def show(
     prompt: Annotated[
         str,
         typer.Argument(
-            metavar="PROMPT", help="greet, greet:short, a path, or - for stdin.", autocompletion=complete_prompts
+            metavar="PROMPT",
+            help="greet, greet:short, greet@HEAD~3, a path, or - for stdin.",
+            autocompletion=complete_prompts,
         ),
     ],
     *,
@@ -45,6 +48,9 @@ def show(
             autocompletion=complete_inputs,
         ),
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="FILE", help="Take the prompt from a bundle made by `ps bundle`.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """Show a prompt: what it takes, what it returns, what it says, about how many tokens that is. Sends nothing."""
@@ -52,9 +58,10 @@ def show(
     _check_flags(file=file, resolved=resolved, render=render or bool(values))
     settings = context.settings()
     stdin = stdin_prompt() if prompt == "-" else None
-    loaded = load_prompt(prompt, settings, stdin=stdin)
+    found = load_anywhere(prompt, settings, stdin=stdin, bundle=bundle)
+    loaded, settings = found.prompt, found.settings
     if file:
-        return _print_file(context, loaded, stdin)
+        return _print_file(context, found)
     messages = _rendered(loaded, values or []) if render or values else None
     if as_json or resolved:
         context.output.json(prompt_object(loaded, settings, messages))
@@ -72,8 +79,9 @@ def _check_flags(**given: bool) -> None:
         raise UsageError(f"{' and '.join(chosen)} are different views", hint="choose one")
 
 
-def _print_file(context: Context, prompt: Prompt, stdin: str | None) -> int:
-    text = stdin if prompt.path is None else read_text_file(prompt.path)
+def _print_file(context: Context, found: Loaded) -> int:
+    path = found.prompt.path
+    text = found.text if found.text is not None or path is None else read_text_file(path)
     context.output.write(text or "")
     return 0
 

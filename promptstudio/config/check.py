@@ -17,6 +17,7 @@ Complaint = tuple[Path_, str, str | None]
 _SCRIPT = Key("providers.offline.api_base", "string", None, "The file with the rules of offline/script.")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TOOL = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+_AGE = re.compile(r"[1-9]\d{0,4}[mhdw]")
 _SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Keys of well-known services: their beginnings, and a digit, which `sk-learn-models` lacks.
@@ -234,6 +235,12 @@ def _judge(key: Key, value: Any) -> tuple[str, str | None] | None:
     return None if isinstance(parameters, Mapping) and _is_plain(parameters) else ("parameters must be a table", None)
 
 
+def _age(_key: Key, value: Any) -> tuple[str, str | None] | None:
+    if isinstance(value, str) and (value == "never" or _AGE.fullmatch(value)):
+        return None
+    return f"expected an age, found {described(value)}", "write 12h, 30d or 4w, or never"
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, Mapping):
         return all(_is_plain(item) for item in value.values())
@@ -257,5 +264,6 @@ _CHECKS: dict[str, Callable[[Key, Any], tuple[str, str | None] | None]] = {
     "parameter": _parameter,
     "tool": _tool,
     "judge": _judge,
+    "age": _age,
     "any": _parameter,
 }

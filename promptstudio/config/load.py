@@ -11,9 +11,9 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptstudio.config.check import complaints, nearest, value_complaint
 from promptstudio.config.dotenv import read_dotenv
@@ -29,8 +29,7 @@ Path_ = tuple[str, ...]
 Layer = dict[Path_, tuple[Any, Origin]]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A promptstudio.toml as read: its path (None outside a project), the name to show, values, and lines of keys."""
 
     path: Path | None
@@ -69,6 +68,41 @@ def load_settings(start: Path, *, env: Mapping[str, str], flags: Mapping[str, An
     for layer in (*layers, from_variables, _flag_layer(flags or {})):
         merged.update(layer)
     return _settings(source, merged, environment)
+
+
+def settings_as_of(text: str, *, shown: str, root: Path, now: Settings) -> Settings:
+    """Return the settings with what another promptstudio.toml says of prompts: its `project`, `run` and `profiles`.
+
+    Connections, history and tools stay those of now: an old file cannot send anything to a host the user does not name
+    today. A variable, a flag or an environment overlay still wins over the file's `run`.
+    """
+    return settings_from_tables(_parse(text, shown), shown=shown, root=root, now=now)
+
+
+def settings_from_tables(tree: Mapping[str, Any], *, shown: str, root: Path, now: Settings) -> Settings:
+    """Like `settings_as_of`, from tables that are parsed already."""
+    source = Source(root / FILE_NAME, shown, tree, {})
+    if problems := _file_problems(source):
+        raise ConfigError(problems)
+    old = {name: source.tree.get(name, {}) for name in ("project", "run", "profiles")}
+    run, project = old["run"], old["project"]
+    return replace(
+        now,
+        root=root,
+        prompts_dir=root / project.get("prompts", "prompts"),
+        evals_dir=root / project.get("evals", "evals"),
+        run_model=_as_written("run.model", run.get("model"), now, now.run_model),
+        run_profile=_as_written("run.profile", run.get("profile"), now, now.run_profile),
+        run_timeout_s=_as_written("run.timeout", run.get("timeout"), now, now.run_timeout_s),
+        profiles=old["profiles"],
+        base={**now.base, **old},
+    )
+
+
+def _as_written(name: str, written: Any, now: Settings, current: Any) -> Any:
+    if now.origin(name).kind in ("variable", "flag", "environment"):
+        return current
+    return written if written is not None else next(key.default for key in KEYS if key.name == name)
 
 
 def find_project_file(start: Path) -> Path | None:
@@ -301,6 +335,8 @@ def _settings(source: Source, merged: Layer, environment: str | None) -> Setting
         origins={".".join(key): origin for key, (_, origin) in merged.items()},
         dotenv=_dotenv(root) if root and value("project.dotenv") else {},
         run_warm_s=value("run.warm"),
+        run_record=value("run.record"),
+        run_replay=value("run.replay"),
     )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal[
     "string", "boolean", "integer", "number", "folder", "url", "database", "variable", "header", "parameter", "tool",
-    "judge", "any",
+    "judge", "age", "any",
 ]  # fmt: skip
 Path_ = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key. `*` in `name` stands for a name the user chooses; `minimum` is inclusive, `above` exclusive."""
 
     name: str
@@ -37,7 +35,7 @@ class Key:
         return self.own_variable or "PROMPTSTUDIO_" + self.name.replace(".", "_").upper()
 
 
-SCALARS = frozenset({"string", "boolean", "integer", "number", "database"})
+SCALARS = frozenset({"string", "boolean", "integer", "number", "database", "age"})
 ENV_VARIABLE = "PROMPTSTUDIO_ENV"
 
 # One row: dotted name, kind, default, help.
@@ -62,6 +60,8 @@ KEYS: tuple[Key, ...] = (
         minimum=0,
         own_variable="PROMPTSTUDIO_WARM",
     ),
+    Key("run.record", "string", None, "Folder to record the requests and answers of runs to, as cassettes."),
+    Key("run.replay", "string", None, "Folder of cassettes that answer runs; nothing is sent."),
     Key("profiles.*.*", "parameter", None, "A named set of parameters: temperature, top_p, seed, max_tokens, …"),
     Key("providers.*.api_base", "url", None, "Where the provider answers, with http:// or https://."),
     Key("providers.*.api_key_env", "variable", None, "Name of the environment variable that holds the key."),
@@ -77,9 +77,15 @@ KEYS: tuple[Key, ...] = (
         "Days a run stays; older ones are deleted when new ones end.",
         minimum=1,
     ),
-    Key("eval.concurrency", "integer", 8, "Cases that are under way at once.", minimum=1),
+    Key(
+        "eval.concurrency", "integer", None, "Requests at once for each account; unset: as many as it takes.", minimum=1
+    ),
     Key("eval.judge", "judge", None, "Model that judges, or a table with model and parameters."),
-    Key("cache.*", "any", None, "Cache of answers. Read, and not used by this version."),
+    Key("eval.record", "string", None, "Folder to record the requests and answers of evaluations to, as cassettes."),
+    Key("eval.replay", "string", None, "Folder of cassettes that answer evaluations; nothing is sent."),
+    Key("cache.enabled", "boolean", None, "Whether answers come from the cache; unset: in `ps eval`, not in `ps run`."),
+    Key("cache.ttl", "age", "30d", "How long a cached answer is good for: 12h, 30d, 4w, or never to let none expire."),
+    Key("cache.max_size_mb", "integer", 512, "Megabytes of answers; what was not used for longest goes.", minimum=1),
     Key("budget.*", "any", None, "Limits on spending. Read, and not used by this version."),
     Key("tools.*", "tool", None, "A tool a prompt may name, as module:function from this repository."),
 )

@@ -16,6 +16,7 @@ _VALUE: dict[str, dict[str, Any]] = {
     "url": {"type": "string", "minLength": 1},  # offline/script has a file here
     "variable": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
     "tool": {"type": "string", "pattern": "^[A-Za-z_][\\w.]*:[A-Za-z_]\\w*$"},
+    "age": {"type": "string", "pattern": "^(never|[1-9][0-9]{0,4}[mhdw])$"},
     "any": {},
     "parameter": {},
     "header": {

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 OriginKind = Literal["default", "file", "environment", "variable", "flag"]
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a value came from.
 
     `place` is `promptstudio.toml:12` for a file or an environment overlay, the variable's name, or the flag; empty for
@@ -74,6 +73,8 @@ class Settings:
     origins: Mapping[str, Origin] = field(repr=False, default_factory=dict)
     dotenv: Mapping[str, str] = field(repr=False, default_factory=dict)
     run_warm_s: float | None = None
+    run_record: str | None = None
+    run_replay: str | None = None
 
     def origin(self, key: str) -> Origin:
         """Return where the value of a dotted key (`run.model`, `profiles.strict.seed`) came from."""

@@ -1,6 +1,7 @@
 """Every run, remembered: `open_history(settings)` gives a `History`; see docs/history.md."""
 
 from promptstudio.history.schema import (
+    EvaluationRow,
     Filters,
     Found,
     Health,
@@ -14,6 +15,7 @@ from promptstudio.history.schema import (
 from promptstudio.history.store import History, open_history, preload
 
 __all__ = [
+    "EvaluationRow",
     "Filters",
     "Found",
     "Health",

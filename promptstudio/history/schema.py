@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from promptstudio.history.ids import new_id, short_id, utc_now
 from promptstudio.types import Attempt, Message, Status, ToolCall, Usage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Number of the newest revision in `migrations/versions`; SQLite files hold it in `PRAGMA user_version`."""
 
 APPLICATION_ID = 0x50535448
@@ -75,6 +75,32 @@ class ResponseRow:
     cached: bool = False
     error_kind: str | None = None
     error_message: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """What a suite found out about one behavior of a prompt; the answers themselves are runs with `eval_run_id`.
+
+    `cases` are all of them: passed, failed, ended in an error, or unscored (nothing to judge).
+    """
+
+    suite: str
+    prompt: str
+    behavior: str
+    cases: int
+    passed: int
+    failed: int
+    gate: Literal["met", "missed"]
+    user: str
+    errors: int = 0
+    unscored: int = 0
+    run_id: str | None = None
+    suite_hash: str | None = None
+    variant: str | None = None
+    model: str | None = None
+    commit: str | None = None
+    id: str = field(default_factory=new_id)
     created_at: datetime = field(default_factory=utc_now)
 
 

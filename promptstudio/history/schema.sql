@@ -93,7 +93,32 @@ CREATE TABLE attempts (
 	FOREIGN KEY(prompt_id) REFERENCES prompt_requests (id) ON DELETE CASCADE
 );
 
-INSERT INTO alembic_version VALUES ('0001');
+CREATE TABLE evaluations (
+	id VARCHAR(36) NOT NULL, 
+	created_at DATETIME NOT NULL, 
+	run_id VARCHAR(64), 
+	suite TEXT NOT NULL, 
+	suite_hash TEXT, 
+	prompt VARCHAR(512) NOT NULL, 
+	variant TEXT, 
+	behavior VARCHAR(128) NOT NULL, 
+	model TEXT, 
+	cases INTEGER NOT NULL, 
+	passed INTEGER NOT NULL, 
+	failed INTEGER NOT NULL, 
+	errors INTEGER NOT NULL, 
+	unscored INTEGER NOT NULL, 
+	gate VARCHAR(16) NOT NULL, 
+	"commit" TEXT, 
+	user TEXT NOT NULL, 
+	PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_evaluations_behavior ON evaluations (behavior, created_at);
+
+CREATE INDEX ix_evaluations_prompt ON evaluations (prompt, created_at);
+
+INSERT INTO alembic_version VALUES ('0002');
 
 -- Full-text search
 

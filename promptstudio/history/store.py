@@ -9,15 +9,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from promptstudio.errors import HistoryError, NotFoundError, UsageError
-from promptstudio.history import owners, queries
+from promptstudio.history import evaluations, owners, queries
 from promptstudio.history.ids import moment_of, naive, utc_now
 from promptstudio.history.place import HistorySettings, Place, place_of
-from promptstudio.history.schema import Filters, Found, Health, HistoryRow, Pruned, RequestRow, ResponseRow
+from promptstudio.history.schema import (
+    EvaluationRow,
+    Filters,
+    Found,
+    Health,
+    HistoryRow,
+    Pruned,
+    RequestRow,
+    ResponseRow,
+)
 from promptstudio.history.sqlite import SqliteStore
 from promptstudio.types import Attempt, Status
+
+if TYPE_CHECKING:
+    from promptstudio.history.many import EndedRun
+    from promptstudio.history.usage import Usage
 
 ABROAD_S = timedelta(hours=24)
 """An open row of another machine counts as interrupted after this time: its process cannot be asked."""
@@ -112,12 +125,45 @@ class History:
         self._retire()
         return stored
 
+    def add_ended(self, runs: Sequence[EndedRun]) -> None:
+        """Store runs that have ended, in one transaction."""
+        from promptstudio.history.many import write_ended  # as in `begin`
+
+        with self.store.writing() as run:
+            write_ended(runs, run, redacting=self.redacting)
+        self._retire()
+
     def fail(self, row_id: str, response: ResponseRow, attempts: Iterable[Attempt] = ()) -> bool:
         return self.finish(row_id, response, attempts, "failed")
 
     def cancel(self, row_id: str, response: ResponseRow | None = None, attempts: Iterable[Attempt] = ()) -> bool:
         """The person stopped it; `response` holds what had arrived by then."""
         return self.finish(row_id, response or ResponseRow(), attempts, "cancelled")
+
+    def record_evaluation(self, row: EvaluationRow) -> str:
+        """Store what an evaluation found out and return its id."""
+        with self.store.writing() as run:
+            run(evaluations.INSERT, evaluations.evaluation_columns(row))
+        return row.id
+
+    def evaluations(
+        self, *, behavior: str | None = None, prompt: str | None = None, limit: int = 1000
+    ) -> list[EvaluationRow]:
+        """Return the newest evaluations first: of one behavior, of one prompt, or all."""
+        given = {"behavior": behavior, "prompt": prompt}
+        filters = {name: value for name, value in given.items() if value is not None}
+        sql, parameters = evaluations.selected(filters, _positive(limit))
+        return [evaluations.evaluation_row(row) for row in self.store.read(sql, parameters)]
+
+    def usage_by_behavior(self, prompts: Sequence[str], behaviors: Sequence[str]) -> dict[str, Usage]:
+        """Return what the runs of behaviors came to, by behavior hash; `prompts` are the names they were run under."""
+        from promptstudio.history import usage  # only the log of a prompt asks for it
+
+        found: dict[str, Usage] = {}
+        for start in range(0, len(behaviors) if prompts else 0, usage.MAX_HASHES):
+            sql, parameters = usage.usage_query(prompts, behaviors[start : start + usage.MAX_HASHES])
+            found |= usage.usage_of(self.store.read(sql, parameters))
+        return found
 
     def rows(self, filters: Filters | None = None, *, limit: int = 20, before: str | None = None) -> list[HistoryRow]:
         """Return the newest rows first; `before` is the id of the last row of the page before."""

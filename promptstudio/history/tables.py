@@ -126,4 +126,32 @@ class AttemptRecord(Base, table=True):
     error_message: str | None = Field(default=None, sa_column=Column(Text))
 
 
+class EvaluationRecord(Base, table=True):
+    """What a suite found out about one behavior of a prompt."""
+
+    __tablename__ = "evaluations"
+    __table_args__ = (
+        Index("ix_evaluations_behavior", "behavior", "created_at"),
+        Index("ix_evaluations_prompt", "prompt", "created_at"),
+    )
+
+    id: str = Field(sa_column=Column(String(36), primary_key=True))
+    created_at: datetime = Field(sa_column=Column(DateTime, nullable=False))
+    run_id: str | None = Field(default=None, sa_column=Column(String(64)))
+    suite: str = Field(sa_column=Column(Text, nullable=False))
+    suite_hash: str | None = Field(default=None, sa_column=Column(Text))
+    prompt: str = Field(sa_column=Column(String(512), nullable=False))
+    variant: str | None = Field(default=None, sa_column=Column(Text))
+    behavior: str = Field(sa_column=Column(String(128), nullable=False))
+    model: str | None = Field(default=None, sa_column=Column(Text))
+    cases: int
+    passed: int
+    failed: int
+    errors: int
+    unscored: int
+    gate: str = Field(sa_column=Column(String(16), nullable=False))
+    commit: str | None = Field(default=None, sa_column=Column(Text))
+    user: str = Field(sa_column=Column(Text, nullable=False))
+
+
 METADATA = Base.metadata

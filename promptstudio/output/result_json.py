@@ -29,6 +29,12 @@ def result_object(result: Result) -> dict[str, Any]:
         "first_token_ms": result.first_token_ms,
         "finish_reason": result.finish_reason,
         "cached": result.cached,
+        "saved": None
+        if result.saved is None
+        else {
+            "cost_usd": None if result.saved.cost_usd is None else float(result.saved.cost_usd),
+            "duration_ms": result.saved.duration_ms,
+        },
         "resolved_model": result.resolved_model,
         "attempts": [attempt_object(attempt) for attempt in result.attempts],
         "error": None

@@ -27,6 +27,7 @@ _HIDDEN = (
 _FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f"
 _UNSAFE = re.compile(f"({_FLAG})|[{_HIDDEN}]")
 _UNSAFE_IN_CELL = re.compile(f"({_FLAG})|[{_HIDDEN}\t\n]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
 _STYLES = {"bold": "1", "dim": "2", "red": "31;1", "yellow": "33", "green": "32"}
 
 
@@ -162,6 +163,19 @@ class Output:
     def heading(self, text: str, style: str) -> None:
         """Write a line, made safe, in a style where standard output shows color."""
         self._stdout().write(self.styled(safe_text(text), style) + "\n")
+
+    def pieces(self, pieces: Iterable[tuple[str, str]]) -> None:
+        """Write a line of pieces, each made safe, in its style; "" is none.
+
+        On a terminal a styled piece with right-to-left letters is isolated, so that it stays where it belongs.
+        """
+        self._stdout().write("".join(self._piece(text, style) for text, style in pieces).rstrip() + "\n")
+
+    def _piece(self, text: str, style: str) -> str:
+        safe = safe_text(text)
+        if self.is_tty and style and _RIGHT_TO_LEFT.search(safe):
+            safe = f"\u2068{safe}\u2069"
+        return self.styled(safe, style) if style else safe
 
     def json(self, value: Any, *, indent: int | None = 2) -> None:
         self._stdout().write(json_text(value, indent=indent) + "\n")

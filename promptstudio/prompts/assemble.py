@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from promptstudio.config.settings import Settings
 from promptstudio.errors import ConfigError, NotFoundError, Problem, PromptFileError
 from promptstudio.prompts.fields import input_specs, output_schema, schema_problem
+from promptstudio.prompts.github_models import as_prompt_document
 from promptstudio.prompts.identity import identify
 from promptstudio.prompts.includes import Folder, Mention, collect_partials, confined_path, read_examples, read_json
 from promptstudio.prompts.overlay import Source, overlaid
@@ -28,7 +29,7 @@ from promptstudio.prompts.prompt import (
 from promptstudio.prompts.schema import MEDIA_SOURCE, PART_KINDS, PromptFile, prompt_file
 from promptstudio.prompts.template import check_syntax, free_variables
 from promptstudio.prompts.wording import dotted, shown, suggestion
-from promptstudio.prompts.yamlfile import ValuePath, YamlDocument, read_text_file, read_yaml
+from promptstudio.prompts.yamlfile import ValuePath, YamlDocument, read_yaml
 
 EXAMPLES = "examples"
 DEFAULT_OUTPUT_NAME = "Output"
@@ -49,6 +50,7 @@ class Place:
 
 def assemble(document: YamlDocument, place: Place, settings: Settings, variant: str | None) -> Prompt:
     """Resolve a document. Raises PromptFileError with every problem that could be found."""
+    document = as_prompt_document(document)
     variants = variant_names(document)
     source = overlaid(document, _known_variant(document, variant, variants, place))
     read, problems = prompt_file(source)
@@ -342,7 +344,7 @@ def _schema_file(reference: str, source: Source, folder: Folder) -> tuple[Any, s
     mention = Mention(source.file, *source.place(at))
     path = confined_path(reference, folder, mention, relative=True)
     where = folder.shown(path)
-    text = read_text_file(path, shown=where)
+    text = folder.files.text(path, shown=where)
     value = read_yaml(text, file=where).value if path.suffix in (".yaml", ".yml") else read_json(text, file=where)
     return value, where
 
@@ -356,7 +358,7 @@ def _examples(source: Source, folder: Folder) -> tuple[Example, ...]:
             mention = Mention(source.file, *source.place((*path, "file")))
             found = confined_path(item["file"], folder, mention, relative=True)
             where = folder.shown(found)
-            rows = read_examples(found, shown_path=where)
+            rows = read_examples(found, shown_path=where, files=folder.files)
             examples += [Example(row.inputs, row.output, where, row.line) for row in rows]
         else:
             examples.append(Example(item.get("inputs", {}), item["output"], source.file, line))

@@ -38,7 +38,7 @@ _TYPE_ALIASES = {
 }
 # The Arabic comma separates as well as the Latin one.
 _ONE_LINE = re.compile(r"\s*([^\s?,،]+)\s*(\?)?\s*(?:[,،]\s*(.*))?", re.DOTALL)
-_RESERVED = frozenset(
+RESERVED_INPUT_NAMES = frozenset(
     [
         "and",
         "or",
@@ -146,7 +146,7 @@ def input_specs(source: Source) -> tuple[dict[str, InputSpec], list[Problem]]:
 def _name_problems(name: str, path: ValuePath, source: Source) -> list[Problem]:
     if not name.isidentifier() or name.startswith("_"):
         return [source.problem(f"{shown(name)} cannot be used as a variable", path, NAME_HINT, at_key=True)]
-    if name in _RESERVED:
+    if name in RESERVED_INPUT_NAMES:
         return [source.problem(f"the name {name!r} means something else in a template", path, "rename it", at_key=True)]
     return []
 

@@ -26,15 +26,21 @@ _OUTPUT_NOTES = frozenset({"$comment"})
 
 def identify(prompt: Prompt) -> Identity:
     """Return the hashes of a prompt; its own `identity` is not read."""
-    interface = {
-        "inputs": {name: _input(spec) for name, spec in prompt.inputs.items()},
-        "output": _output(prompt.output),
-    }
-    messages = [_message(message, _Inliner(prompt.partials)) for message in prompt.messages]
+    # The JSON of a map is made of that of its values, so each is written once.
+    parts = {name: canonical_json(value) for name, value in resolved_behavior(prompt).items()}
+    whole = "{" + ",".join(f"{_text(name)}:{parts[name]}" for name in sorted(parts)) + "}"
+    return Identity(_hash(whole), _hash(parts["interface"]), _hash(parts["messages"]))
+
+
+def resolved_behavior(prompt: Prompt) -> dict[str, Any]:
+    """Return the value the behavior hash is taken of, as docs/identity.md describes it."""
     output = prompt.output
-    behavior = {
-        "interface": interface,
-        "messages": messages,
+    return {
+        "interface": {
+            "inputs": {name: _input(spec) for name, spec in prompt.inputs.items()},
+            "output": _output(prompt.output),
+        },
+        "messages": [_message(message, _Inliner(prompt.partials)) for message in prompt.messages],
         "examples": [{"inputs": example.inputs, "output": example.output} for example in prompt.examples],
         "tools": list(prompt.tools),
         "model": prompt.model,
@@ -43,12 +49,15 @@ def identify(prompt: Prompt) -> Identity:
         "retry": {"max_attempts": prompt.retry.max_attempts, "timeout": prompt.retry.timeout_s},
         "reask": {"max_retries": output.max_retries, "mode": output.mode} if output else None,
     }
-    return Identity(content_hash(behavior), content_hash(interface), content_hash(messages))
 
 
 def content_hash(value: Any) -> str:
     """Return `p1:` + SHA-256 of the canonical JSON of a value, 64 hex digits."""
-    return "p1:" + hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
+    return _hash(canonical_json(value))
+
+
+def _hash(canonical: str) -> str:
+    return "p1:" + hashlib.sha256(canonical.encode("utf-8")).hexdigest()
 
 
 def canonical_json(value: Any) -> str:
@@ -58,15 +67,18 @@ def canonical_json(value: Any) -> str:
     '{"a":[true,null,1e-7,"é"],"b":2}'
     """
     if isinstance(value, Mapping):
-        names = sorted(value, key=lambda name: name.encode("utf-16-be"))
+        names = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
         return "{" + ",".join(f"{_text(name)}:{canonical_json(value[name])}" for name in names) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(canonical_json(item) for item in value) + "]"
     return _number(value) if isinstance(value, float) else _text(value)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def _utf16(name: str) -> bytes:
+    return name.encode("utf-16-be")
+
+
+_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def _number(value: float) -> str:

@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
 from promptstudio.errors import PromptFileError
+from promptstudio.prompts.files import DISK, Files
 from promptstudio.prompts.template import check_syntax, literal_includes
 from promptstudio.prompts.wording import found, nearest, shown
-from promptstudio.prompts.yamlfile import MAX_DEPTH, read_text_file
+from promptstudio.prompts.yamlfile import MAX_DEPTH
 
 MAX_INCLUDE_DEPTH = 10
 MAX_PARTIALS = 100
@@ -31,6 +32,7 @@ class Folder:
     root: Path | None
     own: Path | None
     shown: Callable[[Path], str]
+    files: Files = DISK
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +63,25 @@ def confined_path(name: str, folder: Folder, at: Mention, *, relative: bool = Fa
     if any(part.startswith(".") for part in parts):
         at.fail(f"{shown(name)} is a hidden file", "rename it without the leading dot")
     path = folder.root / PurePosixPath(name)
-    if relative and folder.own is not None and (name.startswith("./") or (folder.own / name).is_file()):
+    if relative and folder.own is not None and (name.startswith("./") or folder.files.is_file(folder.own / name)):
         path = folder.own / PurePosixPath(name)
     try:
-        real, root = path.resolve(), folder.root.resolve()
-    except (OSError, RuntimeError) as cause:  # a symlink that points at itself
+        real, root = folder.files.real(path), folder.files.real(folder.root)
+    except OSError as cause:  # a symlink that points at itself
         raise PromptFileError(
             f"{shown(name)} cannot be followed", file=at.file, line=at.line, column=at.column
         ) from cause
     if not real.is_relative_to(root):
         at.fail(f"{shown(name)} leaves the prompts folder through a symlink", "copy the file into the prompts folder")
-    if not real.is_file():
+    if not folder.files.is_file(real):
         _missing(name, path, folder, at)
     return path
 
 
 def _missing(name: str, path: Path, folder: Folder, at: Mention) -> NoReturn:
-    if path.is_dir():
+    if folder.files.is_dir(path):
         at.fail(f"{shown(name)} is a folder, not a file")
-    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    siblings = folder.files.entries(path.parent) if folder.files.is_dir(path.parent) else []
     close = nearest(path.name, siblings)
     hint = f"did you mean {close!r}?" if close else f"it is looked for at {folder.shown(path)}"
     at.fail(f"there is no file {shown(name)}", hint)
@@ -151,7 +153,7 @@ def _collect(name: str, at: Mention, chain: tuple[str, ...], collection: _Collec
 def _read_partial(name: str, at: Mention, collection: _Collection) -> tuple[str, str]:
     path = confined_path(name, collection.folder, at)
     shown_path = collection.folder.shown(path)
-    text = read_text_file(path, shown=shown_path)
+    text = collection.folder.files.text(path, shown=shown_path)
     collection.texts[name] = text
     if len(collection.texts) > MAX_PARTIALS:
         at.fail(f"more than {MAX_PARTIALS} files are included")
@@ -210,10 +212,10 @@ class Row:
     line: int
 
 
-def read_examples(path: Path, *, shown_path: str) -> list[Row]:
+def read_examples(path: Path, *, shown_path: str, files: Files = DISK) -> list[Row]:
     """Read few-shot turns, one {"inputs": …, "output": …} a line; blank lines are skipped."""
     rows = []
-    for number, line in enumerate(read_text_file(path, shown=shown_path).split("\n"), start=1):
+    for number, line in enumerate(files.text(path, shown=shown_path).split("\n"), start=1):
         if not line.strip():
             continue
         row = read_json(line, file=shown_path, line=number)

@@ -12,23 +12,22 @@ import time
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptstudio.config.settings import Settings
 from promptstudio.errors import Problem, UserError
+from promptstudio.prompts.files import DISK, Files
 
 SUFFIXES = (".prompt.yaml", ".prompt.yml", ".yaml", ".yml")
 INDEX_NAME = "index.json"
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 MAX_INDEX_BYTES = 64 << 20
 # A file changed this recently may change again without a new time stamp, so it is not remembered yet.
 _SETTLED_NS = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class PromptRow:
+class PromptRow(NamedTuple):
     """What a list shows of a prompt. `model` is the file's or promptstudio.toml's; `error` the first thing wrong.
 
     `other_models` are its fallbacks and what its variants use instead.
@@ -47,30 +46,51 @@ class PromptRow:
     error: Problem | None = None
 
 
-def prompt_paths(settings: Settings) -> list[Path]:
+def prompt_paths(settings: Settings, files: Files = DISK) -> list[Path]:
     """Return the prompt files below the prompts folder, in order; partials and links out of the folder are left out."""
-    if settings.prompts_dir is None or not settings.prompts_dir.is_dir():
+    if settings.prompts_dir is None or not files.is_dir(settings.prompts_dir):
         return []
-    return sorted(yaml_paths(settings.prompts_dir))
+    return sorted(yaml_paths(settings.prompts_dir, files), key=_parts)
 
 
-def yaml_paths(root: Path) -> Iterator[Path]:
+def _parts(path: Path) -> list[str]:
+    """Return what paths are ordered by; Path's own comparison takes ten times as long."""
+    return str(path).split(os.sep)  # noqa: PTH206
+
+
+def yaml_paths(root: Path, files: Files = DISK) -> Iterator[Path]:
     """Yield the YAML files below a folder; names with `_` or `.` in front and links out of the folder are left out."""
-    real_root = root.resolve()
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name[0] not in "_."]
-        for name in files:
-            if name[0] in "_." or not name.endswith((".yaml", ".yml")):
-                continue
-            path = Path(folder, name)
-            if path.is_symlink() and not path.resolve().is_relative_to(real_root):
-                continue
-            yield path
+    real_root = files.real(root)
+    for folder, names in files.walk(root):
+        for name in names:
+            if name.endswith((".yaml", ".yml")) and _stays(folder / name, real_root, files):
+                yield folder / name
+
+
+def suite_paths_in(folder: Path) -> list[Path]:
+    """Return the YAML files of a folder of suites, in order: all but recorded answers, which lie in one below it."""
+    return [path for path in sorted(yaml_paths(folder)) if not is_cassette(path)]
+
+
+def is_cassette(path: Path) -> bool:
+    """Whether a file is a recorded answer, which names its prompt as a suite does."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1000)
+    except OSError:
+        return False  # whoever reads it says why it cannot be read
+    return any(line.startswith(b"cassette:") for line in head.splitlines())
+
+
+def _stays(path: Path, real_root: Path, files: Files) -> bool:
+    """Whether a file is no link out of the folder; only links are followed, which takes time."""
+    is_plain = files is DISK and not os.path.islink(path)  # noqa: PTH114  it is asked for every file of a list
+    return is_plain or files.real(path).is_relative_to(real_root)
 
 
 def default_name(path: Path, root: Path) -> str:
     """Return the path below `root` without its suffix, in Unicode's composed form."""
-    relative = path.relative_to(root).as_posix()
+    relative = _below(path, root) or path.relative_to(root).as_posix()
     suffix = next((suffix for suffix in SUFFIXES if relative.endswith(suffix)), "")
     return unicodedata.normalize("NFC", relative.removesuffix(suffix))
 
@@ -81,25 +101,37 @@ def prompt_names(settings: Settings) -> list[str]:
     return sorted({default_name(path, root) for path in prompt_paths(settings)}) if root is not None else []
 
 
-def prompt_rows(settings: Settings) -> list[PromptRow]:
+def prompt_rows(settings: Settings, files: Files = DISK) -> list[PromptRow]:
     """Return one row per prompt, sorted by name; a file that cannot be read is a row with an error."""
-    paths = prompt_paths(settings)
-    if not paths or settings.prompts_dir is None:
+    root = settings.prompts_dir
+    if root is None or not files.is_dir(root):
         return []
+    paths = yaml_paths(root, files)
+    if files is not DISK:
+        return _with_collisions(sorted((row_of(path, settings, files) for path in paths), key=_by_name))
     index = _Index(settings)
     rows = [_row(path, index.facts(path), settings) for path in paths]
     index.save()
-    return _with_collisions(sorted(rows, key=lambda row: (row.name, row.shown_path)))
+    return _with_collisions(sorted(rows, key=_by_name))
 
 
-def row_of(path: Path, settings: Settings) -> PromptRow:
+def _by_name(row: PromptRow) -> tuple[str, str]:
+    return row.name, row.shown_path
+
+
+def row_of(path: Path, settings: Settings, files: Files = DISK) -> PromptRow:
     """Return the row of one file, read afresh."""
-    return _row(path, _read_facts(path, _shown(path, settings)), settings)
+    return _row(path, _read_facts(path, files.prefix + _shown(path, settings), files), settings)
 
 
 def _shown(path: Path, settings: Settings) -> str:
-    root = settings.root
-    return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else path.as_posix()
+    return (_below(path, settings.root) if settings.root else None) or path.as_posix()
+
+
+def _below(path: Path, root: Path) -> str | None:
+    """Return a path below a folder with `/`, None outside: by letters, since a list asks it for every file."""
+    text, prefix = str(path), str(root).rstrip(os.sep) + os.sep
+    return text[len(prefix) :].replace(os.sep, "/") if text.startswith(prefix) else None
 
 
 def _row(path: Path, facts: Mapping[str, Any], settings: Settings) -> PromptRow:
@@ -123,12 +155,13 @@ def _row(path: Path, facts: Mapping[str, Any], settings: Settings) -> PromptRow:
     )
 
 
-def _read_facts(path: Path, shown_path: str) -> dict[str, Any]:
+def _read_facts(path: Path, shown_path: str, files: Files = DISK) -> dict[str, Any]:
     # Here for weight: with a fresh index the list needs no YAML parser.
-    from promptstudio.prompts.yamlfile import read_text_file, read_yaml
+    from promptstudio.prompts.github_models import as_prompt_document
+    from promptstudio.prompts.yamlfile import read_yaml
 
     try:
-        document = read_yaml(read_text_file(path, shown=shown_path), file=shown_path)
+        document = as_prompt_document(read_yaml(files.text(path, shown=shown_path), file=shown_path))
     except UserError as cause:
         problem = cause.problems[0]
         return {"error": [problem.message, problem.line, problem.column, problem.hint]}
@@ -170,9 +203,16 @@ def _other_models(value: Mapping[str, Any]) -> list[str]:
 def _with_collisions(rows: list[PromptRow]) -> list[PromptRow]:
     """Mark names that are one name on some computers: equal but for case, or for how letters are composed."""
     groups: dict[str, list[PromptRow]] = defaultdict(list)
-    for row in rows:
-        groups[unicodedata.normalize("NFKC", row.name).casefold()].append(row)
-    return [_marked(row, groups[unicodedata.normalize("NFKC", row.name).casefold()]) for row in rows]
+    keys = [_collision_key(row.name) for row in rows]
+    for key, row in zip(keys, rows, strict=True):
+        groups[key].append(row)
+    if len(groups) == len(rows):
+        return rows
+    return [_marked(row, groups[key]) for key, row in zip(keys, rows, strict=True)]
+
+
+def _collision_key(name: str) -> str:
+    return name.lower() if name.isascii() else unicodedata.normalize("NFKC", name).casefold()
 
 
 def _marked(row: PromptRow, group: list[PromptRow]) -> PromptRow:
@@ -182,7 +222,7 @@ def _marked(row: PromptRow, group: list[PromptRow]) -> PromptRow:
     text = f"the name {row.name!r} is also that of {other.shown_path}"
     if other.name != row.name:
         text = f"the name {row.name!r} differs from {other.name!r} ({other.shown_path}) in case or composition only"
-    return replace(row, error=Problem(text, file=row.shown_path, hint="rename one of them"))
+    return row._replace(error=Problem(text, file=row.shown_path, hint="rename one of them"))
 
 
 class _Index:
@@ -201,7 +241,7 @@ class _Index:
     def facts(self, path: Path) -> Mapping[str, Any]:
         shown_path = _shown(path, self.settings)
         try:
-            status = path.stat()
+            status = os.stat(path)  # noqa: PTH116  as above
         except OSError as cause:
             return {"error": [f"cannot read the file: {cause.strerror}", None, None, None]}
         entry = self.old.get(shown_path)
@@ -231,7 +271,10 @@ def _facts_of(entry: list[Any]) -> Mapping[str, Any]:
     return facts
 
 
-_FACT_TYPES = {"name": str, "description": str, "version": str, "type": str, "model": str}
+_FACT_TYPES = {
+    **dict.fromkeys(("name", "description", "version", "type", "model"), str),
+    **dict.fromkeys(("tags", "variants", "other_models", "error"), list),
+}
 
 
 def _read_index(path: Path) -> dict[str, list[Any]]:
@@ -249,18 +292,23 @@ def _read_index(path: Path) -> dict[str, list[Any]]:
 def _is_entry(entry: Any) -> bool:
     if not (isinstance(entry, list) and len(entry) == 3 and isinstance(entry[2], dict)):
         return False
-    facts = entry[2]
-    error = facts.get("error", ["", None, None, None])
+    for key, value in entry[2].items():
+        kind = _FACT_TYPES.get(key)
+        if kind is not None and not isinstance(value, kind):
+            return False
+        if kind is list and not (_is_error(value) if key == "error" else _are_texts(value)):
+            return False
+    return True
+
+
+def _is_error(error: list[Any]) -> bool:
     return (
-        all(isinstance(facts.get(key, ""), kind) for key, kind in _FACT_TYPES.items())
-        and all(_are_texts(facts.get(key, [])) for key in ("tags", "variants", "other_models"))
-        and isinstance(error, list)
-        and len(error) == 4
+        len(error) == 4
         and isinstance(error[0], str)
         and all(part is None or isinstance(part, int) for part in error[1:3])
         and (error[3] is None or isinstance(error[3], str))
     )
 
 
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+def _are_texts(value: list[Any]) -> bool:
+    return not [item for item in value if not isinstance(item, str)]

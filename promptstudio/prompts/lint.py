@@ -15,7 +15,8 @@ from typing import Any, Literal
 from promptstudio.config.settings import Settings
 from promptstudio.errors import Problem, SuiteFileError, UserError
 from promptstudio.prompts.assemble import Place, assemble
-from promptstudio.prompts.library import prompt_paths, prompt_rows, yaml_paths
+from promptstudio.prompts.github_models import as_prompt_document
+from promptstudio.prompts.library import prompt_paths, prompt_rows, suite_paths_in
 from promptstudio.prompts.lint_values import example_problems, test_problems
 from promptstudio.prompts.load import parse_address, place_of, shown_path_of
 from promptstudio.prompts.overlay import Source
@@ -61,7 +62,7 @@ def lint_project(settings: Settings) -> list[Finding]:
             findings.append(Finding("warning", "unused-partial", problem))
     findings += _collisions(settings)
     if settings.evals_dir is not None and settings.evals_dir.is_dir():
-        for path in sorted(yaml_paths(settings.evals_dir)):
+        for path in suite_paths_in(settings.evals_dir):
             findings += lint_suite(path, settings)
     return _ordered(findings)
 
@@ -118,7 +119,7 @@ def _lint_prompt(path: Path, settings: Settings) -> tuple[list[Finding], list[Pr
     findings = _text_findings(path, settings)
     place = place_of(path, settings)
     try:
-        document = read_yaml(read_text_file(path, shown=place.shown), file=place.shown)
+        document = as_prompt_document(read_yaml(read_text_file(path, shown=place.shown), file=place.shown))
         base = assemble(document, place, settings, None)
     except UserError as cause:
         rule = "undeclared-variable" if "not declared under inputs" in str(cause) else "file"

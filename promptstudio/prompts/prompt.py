@@ -7,7 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from promptstudio.prompts.hashes import Identity
 from promptstudio.types import PartKind
+
+__all__ = [
+    "MEDIA_TYPES",
+    "Example",
+    "Identity",
+    "InputSpec",
+    "InputType",
+    "MessageTemplate",
+    "OutputMode",
+    "OutputSpec",
+    "PartTemplate",
+    "Prompt",
+    "Retry",
+    "Revision",
+]
 
 InputType = Literal[
     "string", "integer", "number", "boolean", "array", "object", "image", "audio", "file", "messages", "any"
@@ -81,12 +97,16 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Content hashes, `p1:` + 64 hex digits each. See docs/identity.md for the algorithm."""
+class Revision:
+    """Where a prompt was read from, when not from the working tree: a commit, or a bundle (which may name one).
 
-    behavior: str
-    interface: str
-    text: str
+    `asked` is what the user wrote after `@`; `label` the label it went through, if it was one.
+    """
+
+    asked: str
+    commit: str | None
+    label: str | None = None
+    bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +143,4 @@ class Prompt:
     identity: Identity
     positions: Mapping[tuple[str | int, ...], tuple[int, int]] = field(default_factory=dict, repr=False)
     file_parameters: Mapping[str, Any] = field(default_factory=dict)  # without those of the profile
+    revision: Revision | None = None

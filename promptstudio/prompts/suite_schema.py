@@ -9,29 +9,19 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from promptstudio.errors import Problem
+from promptstudio.prompts.assertion_faults import PYTHON_TARGET, assertion_faults
+from promptstudio.prompts.assertion_table import ASSERTION_NAMES, BARE_NAMES
 from promptstudio.prompts.filemodel import Fault, FileModel, choice, fault, found_text, model_problems, problems_at
 from promptstudio.prompts.overlay import Source
-from promptstudio.prompts.wording import nearest, shown, suggestion
+from promptstudio.prompts.wording import shown
 from promptstudio.prompts.yamlfile import ValuePath
 
-ASSERTIONS = (
-    *("equals", "contains", "contains-all", "contains-any", "icontains", "icontains-all", "icontains-any"),
-    *("starts-with", "ends-with", "regex", "is-json", "contains-json", "json-schema", "is-xml", "word-count"),
-    *("levenshtein", "rouge-n", "bleu", "meteor", "similar", "cost", "latency", "is-refusal", "is-valid-tool-call"),
-    *("tool-call-f1", "python", "llm-rubric", "factuality", "select-best", "assert-set", "gt", "gte", "lt", "lte"),
-)
-ASSERTION_NAMES = (*ASSERTIONS, *(f"not-{name}" for name in ASSERTIONS))
-# Assertions that say everything by their name.
-BARE = frozenset({"is-json", "contains-json", "is-xml", "is-refusal", "is-valid-tool-call"})
-# Keys beside the assertion itself.
-ASSERTION_KEYS = ("type", "value", "path", "weight", "threshold", "metric", "description", "options", "judge", "assert")
 _METRIC = re.compile(r"(?:deepeval|ragas)/[a-z][a-z0-9_]*")
-_PYTHON = re.compile(r"[^:]+\.py:[A-Za-z_]\w*")
 
 _ASSERTION_JSON_SCHEMA: dict[str, Any] = {
     "description": "An assertion: its name, {type: name, value: …} or {name: value}; a `not-` form inverts it.",
     "anyOf": [
-        {"type": "string", "enum": [n for n in ASSERTION_NAMES if n.removeprefix("not-") in BARE]},
+        {"type": "string", "enum": [name for name in ASSERTION_NAMES if name.removeprefix("not-") in BARE_NAMES]},
         {
             "type": "object",
             "properties": {
@@ -65,6 +55,16 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 
 
+class Turn(FileModel):
+    """One turn of a conversation: inputs that differ from the case's, and what is expected of its answer."""
+
+    inputs: dict[str, Any] | None = None
+    vars: dict[str, Any] | None = Field(None, description="Another name for inputs.")
+    expected_output: Any = None
+    expected_tools: list[Any] | None = None
+    assertions: list[Assertion] | None = Field(None, alias="assert", description="Checks of this turn's answer.")
+
+
 class Case(FileModel):
     """One example to judge: inputs, and what is expected of the answer."""
 
@@ -85,6 +85,9 @@ class Case(FileModel):
     metrics: list[Metric] | None = None
     threshold: Fraction | None = None
     repeats: Annotated[int, Field(ge=1, le=1000)] | None = None
+    turns: Annotated[list[Turn], Field(min_length=1)] | None = Field(
+        None, description="Turns of a conversation, asked in order; the case's own assertions judge the last one."
+    )
 
 
 class Judge(FileModel):
@@ -92,6 +95,20 @@ class Judge(FileModel):
 
     model: Text
     parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class PartGate(FileModel):
+    """What must hold for the cases with a tag, or the answers of a model."""
+
+    pass_rate: Fraction | None = None
+    metrics: dict[str, dict[str, float]] | None = None
+    errors: Annotated[int, Field(ge=0)] | None = None
+    unscored: Annotated[int, Field(ge=0)] | None = None
+    cost_usd: Annotated[float, Field(ge=0)] | None = None
+    latency_p50_ms: Annotated[float, Field(ge=0)] | None = None
+    latency_p90_ms: Annotated[float, Field(ge=0)] | None = None
+    latency_p95_ms: Annotated[float, Field(ge=0)] | None = None
+    latency_p99_ms: Annotated[float, Field(ge=0)] | None = None
 
 
 class Gate(FileModel):
@@ -104,7 +121,13 @@ class Gate(FileModel):
     max_regression: Fraction | None = Field(None, description="Non-inferiority margin.")
     inconclusive: choice(("warn", "fail")) | None = None  # type: ignore[valid-type]
     cost_usd: Annotated[float, Field(ge=0)] | None = None
+    unscored: Annotated[int, Field(ge=0)] | None = Field(None, description="How many cases may stay unscored.")
+    latency_p50_ms: Annotated[float, Field(ge=0)] | None = None
+    latency_p90_ms: Annotated[float, Field(ge=0)] | None = None
     latency_p95_ms: Annotated[float, Field(ge=0)] | None = None
+    latency_p99_ms: Annotated[float, Field(ge=0)] | None = None
+    tags: dict[str, PartGate] | None = Field(None, description="Gates over the cases with a tag.")
+    models: dict[str, PartGate] | None = Field(None, description="Gates over the answers of a model.")
 
 
 def _check_schema_version(value: int) -> int:
@@ -145,6 +168,9 @@ class SuiteFile(FileModel):
     assertions: list[Assertion] | None = Field(None, alias="assert", description="Checks on every case.")
     metrics: list[Metric] | None = None
     threshold: Fraction | None = None
+    compat: choice(("promptfoo",)) | None = Field(  # type: ignore[valid-type]
+        None, description="Assertions mean what they mean in that tool, and their values may refer to inputs."
+    )
     judge: Judge | None = None
     gate: Gate | None = None
 
@@ -164,7 +190,8 @@ def _case_problems(source: Source) -> list[Problem]:
     problems: list[Problem] = []
     for index in range(len(cases)):
         problems += model_problems(Case, source, ("cases", index))[1]
-        problems += problems_at(source, case_faults(cases[index], ("cases", index)))
+        faults = case_faults(cases[index], ("cases", index), templates=_has_templates(source.value))
+        problems += problems_at(source, faults)
     return problems
 
 
@@ -177,11 +204,15 @@ def _suite_faults(suite: dict[str, Any]) -> Iterator[Fault]:
         yield ("cases",), f"expected a list of cases or a file name, {found_text(cases)}", None
     elif cases == []:
         yield ("cases",), "the list of cases is empty", "a suite without cases checks nothing"
-    yield from assertion_faults(suite.get("assert"), ("assert",))
+    yield from assertion_faults(suite.get("assert"), ("assert",), templates=_has_templates(suite))
     yield from metric_faults(suite.get("metrics"), ("metrics",))
 
 
-def case_faults(case: Any, path: ValuePath) -> Iterator[Fault]:
+def _has_templates(suite: dict[str, Any]) -> bool:
+    return suite.get("compat") == "promptfoo"
+
+
+def case_faults(case: Any, path: ValuePath, *, templates: bool = False) -> Iterator[Fault]:
     """Yield what the shape of a case cannot say: one name for each thing, and known assertions."""
     if not isinstance(case, dict):
         return
@@ -200,75 +231,12 @@ def case_faults(case: Any, path: ValuePath) -> Iterator[Fault]:
         or (isinstance(context, list) and all(isinstance(c, str) for c in context))
     ):
         yield (*path, "context"), f"expected text or a list of texts, {found_text(context)}", None
-    yield from assertion_faults(case.get("assert"), (*path, "assert"))
+    yield from assertion_faults(case.get("assert"), (*path, "assert"), templates=templates)
     yield from metric_faults(case.get("metrics"), (*path, "metrics"))
-
-
-def assertion_faults(items: Any, path: ValuePath) -> Iterator[Fault]:
-    """Yield what is wrong with a list of assertions."""
-    for index, item in enumerate(items) if isinstance(items, list) else ():
-        at = (*path, index)
-        if isinstance(item, str):
-            yield from _bare_assertion_faults(item, at)
-        elif isinstance(item, dict):
-            yield from _assertion_map_faults(item, at)
-        else:
-            yield at, f"expected the name of an assertion or a map, {found_text(item)}", None
-
-
-def _bare_assertion_faults(name: str, path: ValuePath) -> Iterator[Fault]:
-    if name not in ASSERTION_NAMES:
-        yield path, f"there is no assertion {shown(name)}", suggestion(name, ASSERTION_NAMES)
-    elif name.removeprefix("not-") not in BARE:
-        yield path, f"the assertion {name!r} needs a value", f"write {{{name}: …}}"
-
-
-def _assertion_map_faults(item: dict[str, Any], path: ValuePath) -> Iterator[Fault]:
-    short = [key for key in item if key in ASSERTION_NAMES]
-    for key in item:
-        if key not in ASSERTION_NAMES and key not in ASSERTION_KEYS and not key.startswith("x-"):
-            close = nearest(key, (*ASSERTION_KEYS, *ASSERTION_NAMES))
-            yield (*path, key), f"unknown key {shown(key)}", f"did you mean {close!r}?" if close else None
-    name = item.get("type", short[0] if short else None)
-    if len(short) + ("type" in item) != 1:
-        if short or "type" in item or not set(item) - set(ASSERTION_KEYS):
-            said = "an assertion has one name" if name is not None else "the assertion has no name"
-            yield path, said, "write {type: contains, value: …} or {contains: …}"
-        return
-    if not isinstance(name, str) or name not in ASSERTION_NAMES:
-        yield (*path, "type"), f"there is no assertion {shown(str(name))}", suggestion(str(name), ASSERTION_NAMES)
-        return
-    yield from _assertion_value_faults(name, item, path)
-
-
-def _assertion_value_faults(name: str, item: dict[str, Any], path: ValuePath) -> Iterator[Fault]:
-    kind = name.removeprefix("not-")
-    value = item.get("value", item.get(name))
-    if kind == "assert-set":
-        members = item.get("assert", value)
-        if not isinstance(members, list) or not members:
-            yield path, "an assert-set needs its members", "write {type: assert-set, assert: [...]}"
-        yield from assertion_faults(
-            members, (*path, "assert" if "assert" in item else "value" if "value" in item else name)
-        )
-    elif (
-        kind not in BARE
-        and value is None
-        and "value" not in item
-        and item.get(name, ...) is ...
-        and "threshold" not in item
-    ):
-        yield path, f"the assertion {name!r} needs a value", f"write {{{name}: …}}"
-    for key in ("weight", "threshold"):
-        number = item.get(key)
-        if key in item and (
-            isinstance(number, bool) or not isinstance(number, int | float) or (key == "weight" and number < 0)
-        ):
-            yield (*path, key), f"expected a number, {found_text(number)}", None
-    if kind in ("gt", "gte", "lt", "lte") and (isinstance(value, bool) or not isinstance(value, int | float)):
-        yield path, f"{name} compares with a number, {found_text(value)}", None
-    if kind == "python" and not (isinstance(value, str) and _PYTHON.fullmatch(value)):
-        yield path, f"expected FILE.py:FUNCTION, {found_text(value)}", "code lives in a file of the repository"
+    turns = case.get("turns")
+    for index, turn in enumerate(turns) if isinstance(turns, list) else ():
+        if isinstance(turn, dict):
+            yield from assertion_faults(turn.get("assert"), (*path, "turns", index, "assert"), templates=templates)
 
 
 def metric_faults(items: Any, path: ValuePath) -> Iterator[Fault]:
@@ -282,7 +250,7 @@ def metric_faults(items: Any, path: ValuePath) -> Iterator[Fault]:
         name = names[0]
         if name == "python" and isinstance(item, dict):
             target = item["python"]
-            if not (isinstance(target, str) and _PYTHON.fullmatch(target)):
+            if not (isinstance(target, str) and PYTHON_TARGET.fullmatch(target)):
                 yield (*at, "python"), f"expected FILE.py:FUNCTION, {found_text(target)}", None
         elif not _METRIC.fullmatch(name):
             yield (

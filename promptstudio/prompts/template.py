@@ -6,6 +6,7 @@ data and copied, and whatever goes wrong becomes one of our errors with the file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
@@ -23,6 +24,9 @@ from promptstudio.prompts.sandbox import GLOBALS, Sandbox
 
 RESERVED_NAMES = frozenset(GLOBALS) | {"caller", "kwargs", "loop", "self", "super", "varargs"}
 """Names that mean something of their own in a template, so an input should not bear them."""
+
+MAX_KEPT = 1 << 14
+"""Characters of a text up to which what was found out about it is kept: partials are asked for by many prompts."""
 
 _SOURCE_NAME = "<prompt>"
 # Everything Jinja, Python's compiler or an operation on plain data may raise; a hostile template chooses which.
@@ -79,11 +83,19 @@ def free_variables(
 
 def literal_includes(source: str, *, file: str | None = None, line: int | None = 1) -> list[str]:
     """The files `source` itself includes, imports or extends, in order; one that is computed raises PromptFileError."""
+    if "{%" not in source:
+        return []
     try:
-        tree = _sandbox(()).parse(source)
-        return [literal_name(node) for node in tree.find_all(_INCLUDING)]
+        return list(_kept_includes(source) if len(source) <= MAX_KEPT else _literal_includes(source))
     except _FAILURES as error:
         raise _ours(error, file, line) from error
+
+
+def _literal_includes(source: str) -> tuple[str, ...]:
+    return tuple(literal_name(node) for node in _sandbox(()).parse(source).find_all(_INCLUDING))
+
+
+_kept_includes = lru_cache(maxsize=256)(_literal_includes)
 
 
 _INCLUDING = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
@@ -95,6 +107,10 @@ def without_comments(source: str) -> str:
     Where what is left would read otherwise (two halves of a tag meet, a line feed comes to stand after a tag), the text
     is put between `{% raw %}` and `{% endraw %}`.
     """
+    return _kept_without_comments(source) if len(source) <= MAX_KEPT else _without_comments(source)
+
+
+def _without_comments(source: str) -> str:
     try:
         tokens = _tokens(source)
     except _FAILURES as error:
@@ -109,7 +125,11 @@ def without_comments(source: str) -> str:
     return _whole("".join(written))
 
 
+_kept_without_comments = lru_cache(maxsize=512)(_without_comments)
+
+
 _Tokens = list[tuple[str, str]]
+_MARKS = re.compile(r"[{}%#]")
 
 
 def _tokens(source: str) -> _Tokens:
@@ -137,6 +157,8 @@ def _text_runs(tokens: _Tokens) -> Iterator[tuple[int, int]]:
 def _run_without_comments(tokens: _Tokens, start: int, stop: int) -> str:
     """The run's text if it still reads the same between its neighbors, else that text as raw."""
     bare = "".join(text for _, text in tokens[start:stop])
+    if stop - start == 1 and _is_safe_between(bare, tokens[start - 1 : start], tokens[stop : stop + 1]):
+        return bare
     raw = f"{{% raw %}}{bare}{{%+ endraw +%}}"
     before = _tag_ending_with(*tokens[start - 1]) if start else ""
     after = _tag_beginning_with(*tokens[stop]) if stop < len(tokens) else ""
@@ -145,6 +167,15 @@ def _run_without_comments(tokens: _Tokens, start: int, stop: int) -> str:
     except TemplateSyntaxError:
         same = False
     return bare if same else raw
+
+
+def _is_safe_between(text: str, before: _Tokens, after: _Tokens) -> bool:
+    """Whether a text plainly reads the same between its neighbors: a quick look at what is most of all prompts."""
+    if not text or _MARKS.search(text):
+        return False
+    starts_well = not text[0].isspace() or before == [("variable_end", "}}")]
+    ends_well = not text[-1].isspace() or after == [("variable_begin", "{{")]
+    return starts_well and ends_well
 
 
 def _read(source: str) -> _Tokens:

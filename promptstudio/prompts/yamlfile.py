@@ -9,20 +9,36 @@ from __future__ import annotations
 
 import math
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 
-from promptstudio.errors import NotFoundError, PromptFileError, UserError
+from promptstudio.errors import PromptFileError, UserError
+from promptstudio.prompts.textfile import MAX_BYTES, decode_text, read_text_file, too_large
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "MAX_NUMBER_LENGTH",
+    "QUOTE_HINT",
+    "Mark",
+    "Place",
+    "ValuePath",
+    "YamlDocument",
+    "decode_text",
+    "dump_yaml",
+    "read_text_file",
+    "read_yaml",
+    "same_data",
+    "yaml_marks",
+]
 
 ValuePath = tuple[str | int, ...]
 Place = tuple[int, int]
 
-MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
 MAX_DEPTH = 50
 MAX_NUMBER_LENGTH = 400
@@ -105,66 +121,56 @@ class _Node:
     flow: bool = False
 
 
-def read_text_file(path: Path, *, shown: str | None = None, error: type[UserError] = PromptFileError) -> str:
-    """Return the text of a regular UTF-8 file of at most 1 MiB; size and kind are checked before it is opened."""
-    file = shown or str(path)
-    try:
-        _check_kind(path, file, error)
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError as cause:
-        raise NotFoundError("there is no such file", file=file) from cause
-    except (OSError, ValueError) as cause:
-        reason = getattr(cause, "strerror", None) or str(cause)
-        raise error(f"cannot read the file: {reason}", file=file) from cause
-    return decode_text(data, file=file, error=error)
-
-
-def _check_kind(path: Path, file: str, error: type[UserError]) -> None:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise error("this is a directory, not a file", file=file)
-    if not stat.S_ISREG(status.st_mode):
-        raise error("this is a device or a pipe, not a regular file", file=file)
-    if status.st_size > MAX_BYTES:
-        raise _too_large(status.st_size, file, error)
-
-
-def _too_large(size: int, file: str, error: type[UserError]) -> UserError:
-    return error(
-        f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}",
-        file=file,
-        hint="data belongs in a file of its own, given with -v name=@FILE or --vars",
-    )
-
-
-def decode_text(data: bytes, *, file: str, error: type[UserError] = PromptFileError) -> str:
-    """Decode UTF-8, with or without a byte order mark; name the first byte that is not."""
-    if len(data) > MAX_BYTES:
-        raise _too_large(len(data), file, error)
-    if b"\0" in data:
-        raise error(
-            f"not a text file: a NUL byte at offset {data.index(0)}", file=file, hint="the file must be UTF-8 text"
-        )
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as cause:
-        line = data.count(b"\n", 0, cause.start) + 1
-        message = f"not UTF-8: the byte 0x{data[cause.start]:02X} at offset {cause.start}"
-        raise error(message, file=file, line=line, hint="save the file as UTF-8") from cause
-
-
-def read_yaml(text: str | bytes, *, file: str, error: type[UserError] = PromptFileError) -> YamlDocument:
+def read_yaml(
+    text: str | bytes,
+    *,
+    file: str,
+    error: type[UserError] = PromptFileError,
+    max_bytes: int = MAX_BYTES,
+    max_nodes: int = MAX_NODES,
+) -> YamlDocument:
     """Parse one YAML document. Raises `error` at the first thing that is wrong, with its line and column."""
     decoded = decode_text(text, file=file, error=error) if isinstance(text, bytes) else text.removeprefix("\ufeff")
-    return _Reader(decoded, file, error).read()
+    return _Reader(decoded, file, error, max_bytes, max_nodes).read()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A node as it is written, or the end of a list or a map: offsets into the text, for those who edit it.
+
+    `style` is `'`, `"`, `|` or `>` for a scalar, `flow` for a collection in brackets, else empty. `value` is the text
+    of a scalar, the name of an alias.
+    """
+
+    kind: str  # "scalar" | "alias" | "list" | "map" | "end"
+    start: int
+    end: int
+    style: str = ""
+    value: str = ""
+
+
+def yaml_marks(document: YamlDocument) -> Iterator[Mark]:
+    """Yield the nodes of a document that was read, in their order; aliases stand for themselves."""
+    events: Iterator[Any] = yaml.parse(document.text, Loader=_LOADER)
+    for event in events:
+        at = (event.start_mark.index, event.end_mark.index)
+        if isinstance(event, yaml.ScalarEvent):
+            yield Mark("scalar", *at, "" if _is_plain(event) else event.style or "", event.value)
+        elif isinstance(event, yaml.AliasEvent):
+            yield Mark("alias", *at, "", event.anchor or "")
+        elif isinstance(event, yaml.CollectionStartEvent):
+            kind = "list" if isinstance(event, yaml.SequenceStartEvent) else "map"
+            yield Mark(kind, *at, "flow" if event.flow_style else "")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            yield Mark("end", *at)
 
 
 class _Reader:
     """One reading of one document: a stack of open nodes, fed by the parser's events."""
 
-    def __init__(self, text: str, file: str, error: type[UserError]) -> None:
+    def __init__(self, text: str, file: str, error: type[UserError], max_bytes: int, max_nodes: int) -> None:
         self.text, self.file, self.error = text, file, error
+        self.max_bytes, self.max_nodes = max_bytes, max_nodes
         self.stack: list[_Node] = []
         self.anchors: dict[str, _Node] = {}
         self.root: _Node | None = None
@@ -189,8 +195,8 @@ class _Reader:
 
     def check_text(self) -> None:
         size = len(self.text.encode("utf-8", "surrogatepass"))
-        if size > MAX_BYTES:
-            raise _too_large(size, self.file, self.error)
+        if size > self.max_bytes:
+            raise too_large(size, self.file, self.error)
         if found := _CONFLICT.search(self.text):
             self.fail(
                 f"a git conflict marker: {found.group().strip()}",
@@ -353,9 +359,9 @@ class _Reader:
             parent.key = None
         parent.size += node.size
         parent.height = max(parent.height, node.height + 1)
-        if parent.size > MAX_NODES:
+        if parent.size > self.max_nodes:
             self.fail(
-                f"more than {MAX_NODES:,} values once aliases are unfolded",
+                f"more than {self.max_nodes:,} values once aliases are unfolded",
                 parent.place,
                 "move data to a file of its own",
             )
@@ -401,3 +407,75 @@ def _unfold(root: _Node, file: str, text: str) -> YamlDocument:
         return node.value
 
     return YamlDocument(file, text, build(root, ()), positions, keys, spans, literals)
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, two spaces deeper for the items of a list too, no aliases."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def _written_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """`|` for what has several lines, quotes for what YAML 1.2 would read as something else than text."""
+    style = None
+    if "\n" in text and not _BAD_CHARACTER.search(text) and "\x85" not in text:
+        style = "|"
+    elif _reads_as_no_text(text):
+        style = "'"
+    return dumper.represent_scalar(_CORE + "str", text, style=style)
+
+
+def _reads_as_no_text(text: str) -> bool:
+    patterns = (_NULL, _INT, _OCTAL, _HEX, _FLOAT, _NOT_FINITE)
+    return text in _BOOLS or any(pattern.fullmatch(text) for pattern in patterns)
+
+
+def _quoted_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(_CORE + "str", text, style='"')
+
+
+class _QuotingDumper(_Dumper):
+    """Every text in double quotes: plain to look at for nobody, and right for every text."""
+
+
+_Dumper.add_representer(str, _written_text)
+_QuotingDumper.add_representer(str, _quoted_text)
+
+
+def dump_yaml(value: Any) -> str:
+    """Return plain data as block YAML that `read_yaml` reads back exactly: `|` for text of many lines, keys as given.
+
+    Letters of every script stand as they are. Raises ValueError for what no file of ours can hold: infinities, keys
+    that are not text, too many or too deeply nested values.
+    """
+    for dumper in (_Dumper, _QuotingDumper):
+        try:
+            text = yaml.dump(
+                value, Dumper=dumper, allow_unicode=True, sort_keys=False, default_flow_style=False, width=1 << 30
+            )
+            text = text.removesuffix("...\n")  # PyYAML ends a document so after a bare text, and after `|+`
+            if same_data(read_yaml(text, file="<written>").value, value):
+                return text
+        except (UserError, yaml.YAMLError, RecursionError) as cause:
+            reason: Exception = cause
+        else:
+            reason = ValueError("it reads back as something else")
+    raise ValueError(f"this cannot be written as YAML: {reason}") from reason
+
+
+def same_data(one: Any, other: Any) -> bool:
+    """Compare plain data by value and type: true is not 1, and 1 is not 1.0."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same_data(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same_data, one, other))
+    return bool(one == other)

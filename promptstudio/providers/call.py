@@ -16,8 +16,8 @@ from promptstudio.config import Settings
 from promptstudio.errors import InputsError, PromptStudioError, UsageError
 from promptstudio.prompts.prompt import Retry
 from promptstudio.providers.retry import Attempts
-from promptstudio.providers.schema import Completion, Connection, Emit, Reply, Request, Wire
-from promptstudio.types import Attempt, Usage
+from promptstudio.providers.schema import Completion, Connection, Emit, Reach, Reply, Request, Wire, WireCall
+from promptstudio.types import Attempt, Saved, Usage
 
 # Parameters that would steer LiteLLM instead of the model: the connection, retries and callbacks are not a prompt's.
 RESERVED = frozenset(
@@ -162,13 +162,16 @@ async def _ask(request: Request, arguments: dict[str, Any], attempts: Attempts) 
     )
 
 
-def load_libraries(model: str, *, typed: bool) -> None:
-    """Import what a call needs, so that the time of a call is the provider's and not that of our imports."""
+def load_libraries(model: str, *, typed: bool, provider: bool = True) -> None:
+    """Import what a call needs, so that the time of a call is the provider's and not that of our imports.
+
+    Without `provider` the wire's own library is left out: the answer may come from elsewhere.
+    """
     import promptstudio.providers.mirascope_bridge
 
     if typed:
         import promptstudio.providers.typed
-    if not model.startswith("offline/"):
+    if provider and not model.startswith("offline/"):
         import promptstudio.providers.litellm_wire  # noqa: F401
 
 
@@ -191,6 +194,28 @@ def wire_for(connection: Connection) -> Wire:
     from promptstudio.providers.litellm_wire import LiteLLMWire
 
     return LiteLLMWire()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderWires:
+    """`Wires` that all lead to the providers."""
+
+    @property
+    def reach(self) -> Reach:
+        return "always"
+
+    def wire_for(self, connection: Connection, call: WireCall) -> Wire:  # noqa: ARG002  the shape of `Wires`
+        return wire_for(connection)
+
+
+def total_saved(attempts: tuple[Attempt, ...]) -> Saved | None:
+    """Add up what was not spent because nothing was sent; None where something was."""
+    total = Saved(Decimal(0), 0)
+    for attempt in attempts:
+        if attempt.saved is None:
+            return None
+        total = total.plus(attempt.saved)
+    return total if attempts else None
 
 
 def total_usage(attempts: tuple[Attempt, ...]) -> Usage:

@@ -71,8 +71,11 @@ def connection_for(model: str, settings: Settings, env: Mapping[str, str]) -> Co
     return connection
 
 
-def route_for(model: str, settings: Settings, env: Mapping[str, str]) -> Connection:
-    """Like `connection_for`, but a missing key is no error: for `doctor` and `--dry-run`."""
+def route_for(model: str, settings: Settings, env: Mapping[str, str], *, without_secrets: bool = False) -> Connection:
+    """Like `connection_for`, but a missing key is no error: for `doctor` and `--dry-run`.
+
+    `without_secrets` leaves key and headers out, for answers that are not asked for over a network.
+    """
     provider, slash, name = model.partition("/")
     if not slash:
         provider, name = _provider_of_bare(model), model
@@ -82,10 +85,12 @@ def route_for(model: str, settings: Settings, env: Mapping[str, str]) -> Connect
         return _offline(model, name, settings)
     if provider not in settings.providers and provider not in KNOWN:
         _check_provider(provider, model, settings)
-    return _connection(model, provider, name, settings, env)
+    return _connection(model, provider, name, settings, env, without_secrets=without_secrets)
 
 
-def _connection(model: str, provider: str, name: str, settings: Settings, env: Mapping[str, str]) -> Connection:
+def _connection(
+    model: str, provider: str, name: str, settings: Settings, env: Mapping[str, str], *, without_secrets: bool
+) -> Connection:
     own = settings.providers.get(provider)
     known = KNOWN.get(provider)
     own_base = own.api_base if own else None
@@ -110,9 +115,9 @@ def _connection(model: str, provider: str, name: str, settings: Settings, env: M
         route=f"{prefix}/{name}",
         host=_host(base) if base else (known.host if known else None),
         api_base=base or (known.default_base if known else None),
-        api_key=_first(variables, settings, env),
+        api_key=None if without_secrets else _first(variables, settings, env),
         key_variables=variables,
-        headers=_headers(provider, own, settings, env),
+        headers={} if without_secrets else _headers(provider, own, settings, env),
     )
 
 

@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from promptstudio.errors import ProviderError
 from promptstudio.prompts.prompt import Retry
-from promptstudio.providers.schema import Connection, Emit, Event, Reply, Restarted, Wire
+from promptstudio.providers.schema import Connection, Emit, Event, Forgetful, Reply, Restarted, Wire
 from promptstudio.types import Attempt, Usage
 
 FIRST_WAIT_S = 0.5
@@ -59,6 +59,8 @@ class Attempts:
         """Say that the last answer did not fit the output schema."""
         last = self.attempts[-1]
         self.attempts[-1] = _failed(last, "output_validation", message)
+        if isinstance(self._wire, Forgetful):
+            self._wire.forget_last()
         self._restart("the answer did not fit the output schema")
 
     async def _one(self, arguments: Mapping[str, Any], reason: Any) -> Reply:
@@ -87,6 +89,7 @@ class Attempts:
                     error_kind=_kind(failure),
                     error_message=str(failure) if isinstance(failure, ProviderError) else None,
                     waited_ms=waited_ms,
+                    saved=reply.saved if reply else None,
                 )
             )
         return reply

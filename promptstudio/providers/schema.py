@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from promptstudio.prompts.prompt import OutputSpec, Retry
-from promptstudio.types import Attempt, Message, ToolCall, Usage
+from promptstudio.types import Attempt, Message, Saved, ToolCall, Usage
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -89,7 +89,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of a wire, assembled. `raw` is the OpenAI-format completion as plain data."""
+    """One answer of a wire, assembled. `raw` is the OpenAI-format completion as plain data.
+
+    `saved` is set where nothing was sent for it.
+    """
 
     text: str
     reasoning: str | None
@@ -101,6 +104,7 @@ class Reply:
     response_id: str | None
     system_fingerprint: str | None
     raw: Mapping[str, Any]
+    saved: Saved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +125,38 @@ class Wire(Protocol):
     async def send(
         self, connection: Connection, arguments: Mapping[str, Any], *, timeout_s: float, emit: Emit | None
     ) -> Reply: ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A wire that keeps answers, and can be told that the last one is not worth keeping."""
+
+    def forget_last(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WireCall:
+    """What a wire may want to know of the call it is made for; nothing of it is sent.
+
+    `repeat` counts from 0 where a suite asks the same thing several times; `is_verdict` is a judge's call.
+    """
+
+    prompt: str = "prompt"
+    repeat: int | None = None
+    is_verdict: bool = False
+
+
+Reach = Literal["always", "perhaps", "never"]
+
+
+class Wires(Protocol):
+    """Where the wires of a run come from. `reach` says whether they lead to a provider.
+
+    `always`: its libraries are loaded beforehand; `perhaps`: they are loaded where it is needed; `never`: no key is
+    needed and nothing of a provider is loaded.
+    """
+
+    @property
+    def reach(self) -> Reach: ...
+
+    def wire_for(self, connection: Connection, call: WireCall) -> Wire: ...

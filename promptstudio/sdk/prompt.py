@@ -19,12 +19,12 @@ from promptstudio.history import open_history
 from promptstudio.output.continuation import Continuation
 from promptstudio.portal import portal, run_blocking
 from promptstudio.prompts.inputs import check_inputs
-from promptstudio.prompts.load import load_prompt
 from promptstudio.prompts.prompt import Prompt as PromptFile
 from promptstudio.prompts.render import render_messages
 from promptstudio.providers.schema import Event, PartialOutput, ReasoningDelta, Restarted, TextDelta
 from promptstudio.runner import Outcome, Runner, RunOptions
 from promptstudio.types import Message, Result
+from promptstudio.versions.load import load_anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +201,19 @@ def _result_or_raise(outcome: Outcome) -> Result:
     return outcome.result
 
 
-def load(address: str | Path, *, project: str | Path | None = None, history: bool = True) -> Prompt:
-    """Load a prompt by its address: a name, `name:variant`, or a path.
+def load(
+    address: str | Path,
+    *,
+    project: str | Path | None = None,
+    history: bool = True,
+    bundle: str | Path | None = None,
+) -> Prompt:
+    """Load a prompt by its address: a name, `name:variant`, `name@production`, `name@HEAD~3`, or a path.
 
-    `project` is a folder in the project, by default the current one. `history=False` remembers no runs.
-    Raises `PromptFileError` with every problem of the file, `NotFoundError` for a name that does not exist.
+    `project` is a folder in the project, by default the current one. `history=False` remembers no runs. `bundle` is a
+    file made by `ps bundle`, for places without git; its hashes are checked. Raises `PromptFileError` with every
+    problem of the file, `NotFoundError` for a name that does not exist, `CheckFailed` for a bundle that was changed.
     """
     settings = load_settings(Path(project) if project is not None else Path.cwd(), env=os.environ)
-    return Prompt(load_prompt(str(address), settings), settings, history)
+    found = load_anywhere(str(address), settings, bundle=Path(bundle) if bundle is not None else None)
+    return Prompt(found.prompt, found.settings, history)

@@ -64,7 +64,7 @@ def git_facts(path: Path | None, cwd: Path, *, also: Iterable[Path] = ()) -> Git
     files = [_placed(file, cwd) for file in (path, *also) if file is not None]
     files += [_placed(file.resolve(), cwd) for file in files if file.is_symlink()]
     start = files[0].parent if path is not None else Path(os.path.realpath(cwd))
-    top = _top_of(start)
+    top = top_of(start)
     if top is None:
         return GitFacts(reason="not in a git repository")
     inside = [file for file in files if file.is_relative_to(top) and "\n" not in str(file)]
@@ -99,7 +99,7 @@ def _placed(file: Path, cwd: Path) -> Path:
     return Path(os.path.realpath(folder)) / name
 
 
-def _top_of(folder: Path) -> Path | None:
+def top_of(folder: Path) -> Path | None:
     return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), None)
 
 

@@ -22,7 +22,9 @@ from tests.conftest import SCRIPTS, Project, Script
 CODES = {
     "bug": 4,
     "check_failed": 1,
-    **dict.fromkeys(("user", "usage", "config", "prompt_file", "suite_file", "inputs", "not_found", "history"), 2),
+    **dict.fromkeys(
+        ("user", "usage", "config", "prompt_file", "suite_file", "lock_file", "inputs", "not_found", "history"), 2
+    ),
     **dict.fromkeys(("tool", "missing_extra"), 2),
     **dict.fromkeys(("provider", "authentication", "quota", "rate_limit", "timeout", "connection", "server"), 3),
     **dict.fromkeys(("bad_request", "model_not_found", "context_window", "content_policy", "bad_answer"), 3),

@@ -94,7 +94,7 @@ def _postgres_history(url: str) -> History:
     opened = open_history(Settings(history_url=url))
     assert isinstance(opened.store, SqlStore)
     with opened.store._connected().begin() as connection:
-        for table in ("attempts", "prompt_responses", "prompt_requests", "alembic_version"):
+        for table in ("evaluations", "attempts", "prompt_responses", "prompt_requests", "alembic_version"):
             connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
     opened.close()
     return opened

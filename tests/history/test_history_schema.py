@@ -21,7 +21,7 @@ from promptstudio.history.tables import METADATA
 SECOND = """
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
 
 
 def upgrade() -> None:
@@ -101,28 +101,28 @@ def older(root: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_older_file_is_brought_up_to_date_and_a_copy_kept(root: Path, path: Path, older: Path) -> None:
-    (older / "versions" / "0002_mood.py").write_text(SECOND)
+    (older / "versions" / "0003_mood.py").write_text(SECOND)
 
     with open_history(project_settings(root)) as history:
         assert history.search("مرحبا").rows
         assert history.store.read("SELECT mood FROM attempts") == [("calm",)]
-        assert history.store.read("PRAGMA user_version") == [(2,)]
-        assert history.store.read("SELECT version_num FROM alembic_version") == [("0002",)]
+        assert history.store.read("PRAGMA user_version") == [(3,)]
+        assert history.store.read("SELECT version_num FROM alembic_version") == [("0003",)]
 
-    copy = path.with_name("history.db.bak-1")
+    copy = path.with_name("history.db.bak-2")
     assert copy.stat().st_mode & 0o777 == 0o600
     connection = sqlite3.connect(copy)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     assert connection.execute("SELECT count(*) FROM prompt_requests").fetchone() == (1,)
     connection.close()
 
 
 def test_many_processes_that_meet_an_older_file_bring_it_up_to_date_once(root: Path, path: Path, older: Path) -> None:
-    (older / "versions" / "0002_mood.py").write_text(SECOND)
+    (older / "versions" / "0003_mood.py").write_text(SECOND)
     script = f"""
 from functools import partial
 from promptstudio.history import migrate, sqlite
-sqlite.SCHEMA_VERSION = 2
+sqlite.SCHEMA_VERSION = 3
 migrate.upgrade_file = partial(migrate.upgrade_file, folder=Path({str(older)!r}))
 start, go = os.pipe()
 children = []
@@ -141,24 +141,24 @@ for child in children:
 
     assert run_python(root, script).split() == ["completed"] * 6
 
-    for file, number in ((path, 2), (path.with_name("history.db.bak-1"), 1)):
+    for file, number in ((path, 3), (path.with_name("history.db.bak-2"), 2)):
         connection = sqlite3.connect(file)
         assert connection.execute("PRAGMA user_version").fetchone() == (number,)
         connection.close()
 
 
 def test_a_failing_revision_leaves_the_file_as_it_was(root: Path, path: Path, older: Path) -> None:
-    (older / "versions" / "0002_mood.py").write_text(FAILING)
+    (older / "versions" / "0003_mood.py").write_text(FAILING)
 
     with (
         open_history(project_settings(root)) as history,
-        pytest.raises(HistoryError, match=r"could not be brought from schema 1 to 2: .*no_such_table") as caught,
+        pytest.raises(HistoryError, match=r"could not be brought from schema 2 to 3: .*no_such_table") as caught,
     ):
         history.rows()
 
     assert "nothing was changed" in (caught.value.hint or "")
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
     assert "mood" not in [row[1] for row in connection.execute("PRAGMA table_info(attempts)")]
     assert connection.execute("SELECT count(*) FROM prompt_requests").fetchone() == (1,)
     connection.close()
@@ -169,7 +169,7 @@ def test_an_older_file_that_cannot_be_written_is_a_clear_error(
 ) -> None:
     monkeypatch.setattr(sqlite.SqliteStore, "can_write", lambda _: False)  # root may write everything
 
-    with open_history(project_settings(root)) as history, pytest.raises(HistoryError, match="older schema 1"):
+    with open_history(project_settings(root)) as history, pytest.raises(HistoryError, match="older schema 2"):
         history.rows()
 
 

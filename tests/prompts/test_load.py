@@ -9,8 +9,11 @@ import pytest
 
 from promptstudio.config import load_settings
 from promptstudio.errors import ConfigError, NotFoundError, PromptFileError, UsageError, UserError
+from promptstudio.prompts.inputs import check_inputs
+from promptstudio.prompts.library import prompt_rows
 from promptstudio.prompts.load import Address, load_file, load_prompt, parse_address
 from promptstudio.prompts.prompt import Prompt
+from promptstudio.prompts.render import render_messages
 from tests.conftest import Project
 
 
@@ -70,8 +73,8 @@ def test_standard_input_must_be_there(project: Project) -> None:
         load(project, "-")
 
 
-def test_revisions_say_that_they_come_later(project: Project) -> None:
-    with pytest.raises(UsageError, match="not supported yet"):
+def test_an_address_with_a_revision_is_refused_where_only_the_working_tree_counts(project: Project) -> None:
+    with pytest.raises(UsageError, match="only a prompt of the working tree"):
         load(project, "greet@HEAD~1")
 
 
@@ -459,3 +462,17 @@ def test_an_unreadable_file_is_a_clear_error(project: Project) -> None:
         pytest.skip("this user may read everything")
     with pytest.raises(PromptFileError, match="cannot read the file: Permission denied"):
         load(project, "a")
+
+
+def test_a_file_of_github_models_is_a_prompt_as_it_stands(project: Project) -> None:
+    project.write(
+        "prompts/sum.prompt.yml",
+        "name: Text Summarizer\nmodel: openai/gpt-4o-mini\nmodelParameters: {temperature: 0.5}\nmessages:\n"
+        "  - {role: system, content: You summarize.}\n  - {role: user, content: 'Summarize {{input}}'}\n"
+        "testData: [{input: a fox, expected: fox}]\n",
+    )
+    prompt = load(project, "sum")
+    assert (prompt.name, prompt.model, prompt.parameters) == ("sum", "openai/gpt-4o-mini", {"temperature": 0.5})
+    messages = render_messages(prompt, check_inputs(prompt, {"input": "{{ 7 * 7 }}"}))
+    assert [message.text for message in messages] == ["You summarize.", "Summarize {{ 7 * 7 }}"]
+    assert "sum" in [row.name for row in prompt_rows(project.settings())]

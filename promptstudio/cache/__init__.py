@@ -1,0 +1,1 @@
+"""Wires around a wire: the exact cache (`wire`, `store`) and cassettes (`recorder`, `cassette`, `folder`)."""

@@ -1,0 +1,1 @@
+"""Prompts from and for other tools: `importing.import_path` reads theirs, an exporter of `formats` writes theirs."""
