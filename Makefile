@@ -1,6 +1,8 @@
 # Every target works from a bare clone: it needs Python 3.11 or newer, and make.
 #   make run     install, and run a prompt of this repository on the offline provider
 #   make test    install, and run the tests
+#   make browser install the browser the tests of the html report need (Debian, as root)
+#   make eval    run the suites in evals/ on recorded answers: no key, no network
 #   make check   everything CI checks
 
 PYTHON ?= python3
@@ -9,7 +11,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 SHELL  := /bin/bash
 
-.PHONY: run test lint types imports bench docs check requirements clean
+.PHONY: run test browser lint types imports bench docs eval cassettes check requirements clean
 
 run: $(READY)
 	@$(BIN)/promptstudio run support/triage -v ticket="I was charged twice for my July invoice!" --why "make run"
@@ -17,8 +19,22 @@ run: $(READY)
 	@echo "The run is in the history:"
 	@$(BIN)/promptstudio history list --limit 3
 
-test: $(READY)
+test: $(READY) browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# The html report is tested in a real browser. Without one those tests are skipped; PROMPTSTUDIO_NEED_BROWSER=1 makes
+# them fail instead.
+browser:
+	@if { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null \
+			&& command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the tests of the html report (a minute or two the first time) …"; \
+		{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y chromium chromium-driver; } >/dev/null \
+			|| echo "Chromium cannot be installed: the tests of the html report in a browser are skipped." >&2; \
+	else \
+		echo "There is no Chromium with chromedriver: the tests of the html report in a browser are skipped." >&2; \
+		echo "On Debian, as root: make browser. Elsewhere: install both, so that they are on the PATH." >&2; \
+	fi
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -35,7 +51,15 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-check: lint types test
+# Recorded answers are matched by what is asked: a prompt that changed asks something else, and needs `make cassettes`.
+eval: $(READY)
+	$(BIN)/promptstudio eval --replay evals/cassettes --no-history $(ARGS)
+
+cassettes: $(READY)
+	rm -rf evals/cassettes
+	$(BIN)/promptstudio eval --record evals/cassettes --no-history
+
+check: lint types test eval
 
 $(READY): pyproject.toml requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import handover, history, run, soak, start, versions
+from benchmarks import evals, handover, history, run, soak, start, versions
 from benchmarks.measure import Bar
 from benchmarks.workspace import Workspace, make_workspace
 
@@ -26,6 +26,7 @@ BENCHMARKS: tuple[tuple[str, str, Benchmark, bool], ...] = (
     ("warm", "the same through the warm process", run.measure_warm, True),
     ("history", "100,000 runs: list and search", history.measure, True),
     ("versions", "1,000 prompts and 2,000 commits: log, diff, blame, verify, list", versions.measure, True),
+    ("evals", "evaluations: 1,000 and 20,000 cases", evals.measure, True),
     ("soak", "16 runs at once on one database, 20 times", soak.measure, True),
     ("killed", "16 writers on a new history, each fourth killed, 20 times", soak.measure_killed, False),
     ("million", "1,000,000 runs: list and search; some minutes to build, once", history.measure_million, False),

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from promptstudio.errors import PromptStudioError
+    from promptstudio.evals.selection import Selection
     from promptstudio.providers.call import close_connections
     from promptstudio.runner import RunOptions
+    from promptstudio.sdk.evaluate import aevaluate, evaluate
     from promptstudio.sdk.prompt import AsyncStream, Chunk, Prompt, Stream, load
+    from promptstudio.sdk.report import Report
     from promptstudio.types import Attempt, Media, Message, Result, Usage
 
 _HOMES = {
@@ -27,6 +30,10 @@ _HOMES = {
     "Chunk": "promptstudio.sdk.prompt",
     "Stream": "promptstudio.sdk.prompt",
     "AsyncStream": "promptstudio.sdk.prompt",
+    "evaluate": "promptstudio.sdk.evaluate",
+    "aevaluate": "promptstudio.sdk.evaluate",
+    "Report": "promptstudio.sdk.report",
+    "Selection": "promptstudio.evals.selection",
     "RunOptions": "promptstudio.runner",
     "close_connections": "promptstudio.providers.call",
     "Result": "promptstudio.types",
@@ -44,11 +51,15 @@ __all__ = [
     "Message",
     "Prompt",
     "PromptStudioError",
+    "Report",
     "Result",
     "RunOptions",
+    "Selection",
     "Stream",
     "Usage",
+    "aevaluate",
     "close_connections",
+    "evaluate",
     "load",
 ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -79,18 +79,27 @@ class CacheStore:
 
     def keep(self, entry: NewEntry) -> bool:
         """Store an answer for everyone, at once; False where it could not be."""
+        return self.keep_all([entry])[0]
+
+    def keep_all(self, entries: Sequence[NewEntry]) -> list[bool]:
+        """Store answers in one transaction; say of each whether it is stored."""
+        now = int(self._clock())
+        rows = [self._row(entry, now) for entry in entries]
+        statements = [(KEEP, row) for row in rows if row is not None]
+        is_written = bool(statements) and self.database.write(statements) is not None
+        before, self._puts = self._puts, self._puts + len(statements)
+        if before // TRIM_EVERY != self._puts // TRIM_EVERY:
+            self.trim()
+        return [is_written and row is not None for row in rows]
+
+    def _row(self, entry: NewEntry, now: int) -> tuple[Any, ...] | None:
+        """Return an answer's columns; None for one that is larger than the whole store may be."""
         parts = json.dumps(entry.parts, ensure_ascii=True)
         size = len(entry.reply) + len(parts) + ROW_BYTES
         if size > self.limits.max_bytes:
-            return False
-        now = int(self._clock())
+            return None
         cost = None if entry.saved.cost_usd is None else str(entry.saved.cost_usd)
-        row = (entry.key, now, now, size, entry.prompt, entry.model, parts, entry.reply, cost, entry.saved.duration_ms)
-        written = self.database.write([(KEEP, row)])
-        self._puts += 1
-        if self._puts % TRIM_EVERY == 0:
-            self.trim()
-        return written is not None
+        return (entry.key, now, now, size, entry.prompt, entry.model, parts, entry.reply, cost, entry.saved.duration_ms)
 
     def forget(self, key: bytes) -> None:
         self.database.write([("DELETE FROM answers WHERE key = ?", (key,))])

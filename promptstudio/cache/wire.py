@@ -25,6 +25,7 @@ from promptstudio.types import Saved
 FIRST_LOOK_S = 0.01
 LONGEST_LOOK_S = 0.2
 Flight = tuple[asyncio.AbstractEventLoop, bytes]
+Waiting = tuple[NewEntry, asyncio.Future[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,50 @@ class _Asked:
         return self.deadline - time.monotonic()
 
 
+class _Writing:
+    """Answers on their way into the store: those that come while others are written share the next transaction."""
+
+    def __init__(self, store: CacheStore) -> None:
+        self._store = store
+        self._waiting: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
+        self._writers: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks weakly
+
+    async def keep(self, entry: NewEntry) -> bool:
+        """Return whether the answer is in the store, when that is known."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[bool] = loop.create_future()
+        if loop in self._waiting:
+            self._waiting[loop].append((entry, done))
+        else:
+            self._waiting[loop] = [(entry, done)]
+            writer = loop.create_task(self._write(loop))
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
+        return await done
+
+    async def _write(self, loop: asyncio.AbstractEventLoop) -> None:
+        taken: list[Waiting] = []
+        try:
+            while taken := self._waiting[loop]:
+                self._waiting[loop] = []
+                await self._write_some(taken)
+        finally:  # where the loop is ending, nobody is left waiting
+            for _, done in (*taken, *self._waiting.pop(loop)):
+                done.cancel()
+
+    async def _write_some(self, taken: list[Waiting]) -> None:
+        try:
+            kept = await asyncio.to_thread(self._store.keep_all, [entry for entry, _ in taken])
+        except Exception as error:  # noqa: BLE001 - raised in each of those who wait
+            for _, done in taken:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        for (_, done), is_kept in zip(taken, kept, strict=True):
+            if not done.done():
+                done.set_result(is_kept)
+
+
 class CachedWires:
     """`Wires` with the cache around those of `inner`. Verdicts go past it."""
 
@@ -51,6 +96,7 @@ class CachedWires:
         self.inner = inner
         self.keeps_secrets = keeps_secrets
         self.flights: dict[Flight, asyncio.Future[Reply | None]] = {}
+        self.writing = _Writing(store)
 
     @property
     def reach(self) -> Reach:
@@ -134,11 +180,11 @@ class CacheWire:
         is_kept = False
         offered = asked.arguments.get("tools") or ()
         if why_not_kept(reply, offered, keeps_secrets=self._wires.keeps_secrets) is None:
-            is_kept = await asyncio.to_thread(self._keep, asked, reply, _since_ms(started))
+            is_kept = await self._keep(asked, reply, _since_ms(started))
         self._store.count_miss(asked.connection.model, kept=is_kept)
         return reply
 
-    def _keep(self, asked: _Asked, reply: Reply, duration_ms: int) -> bool:
+    async def _keep(self, asked: _Asked, reply: Reply, duration_ms: int) -> bool:
         try:
             text = json.dumps(reply.raw, separators=(",", ":"))
         except (TypeError, ValueError):  # an answer that is no JSON cannot come back the same
@@ -146,7 +192,8 @@ class CacheWire:
         content = content_of(asked.arguments, asked.connection.model)
         parts = key_parts(content, asked.connection, self._call.repeat)
         saved = Saved(reply.cost_usd, duration_ms)
-        return self._store.keep(NewEntry(asked.key, self._call.prompt, asked.connection.model, parts, text, saved))
+        entry = NewEntry(asked.key, self._call.prompt, asked.connection.model, parts, text, saved)
+        return await self._wires.writing.keep(entry)
 
     async def _ask(
         self, connection: Connection, arguments: Mapping[str, Any], timeout_s: float, emit: Emit | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 from promptstudio.cli.completers import complete_prompts
 from promptstudio.cli.context import Context
 from promptstudio.config import Settings
-from promptstudio.errors import NothingSelected, PromptFileError, ToolError, UsageError
+from promptstudio.errors import NotFoundError, NothingSelected, PromptFileError, ToolError, UsageError
 from promptstudio.prompts.files import DISK
 from promptstudio.prompts.filewrite import create_file, write_atomically
 from promptstudio.prompts.library import prompt_paths
@@ -20,7 +21,7 @@ from promptstudio.prompts.load import parse_address, path_of
 from promptstudio.prompts.wording import shown
 from promptstudio.versions.bundle import Bundle, Source, load_from, make_bundle, read_bundle
 from promptstudio.versions.load import Moment, moment_at
-from promptstudio.versions.lock import Lock, read_lock
+from promptstudio.versions.lock import Label, Lock, read_lock
 from promptstudio.versions.repo import Repository, open_repository
 
 
@@ -102,18 +103,23 @@ def _sources(
 def _labeled(names: list[str], settings: Settings, label: str, repository: Repository) -> list[Source]:
     lock = read_lock(settings.root)
     sources = []
-    for name, commit in _commits(lock, names, label):
-        moment = moment_at(repository, commit, settings)
-        sources.append(_of_moment(path_of(name, moment.settings, moment.files), moment))
+    for name, held in _holders(lock, names, label):
+        if repository.ids([f"{held.commit}^{{commit}}"])[0] is None:
+            said = f"the label {label} of {name} points at {held.commit[:12]}, which is not in this repository"
+            line = lock.line_of(name, "labels", label, "commit")
+            raise NotFoundError(said, file=lock.file, line=line, hint=repository.lost_hint())
+        moment = moment_at(repository, held.commit, settings)
+        path = (settings.root or Path.cwd()) / held.file  # the prompt may have moved since
+        sources.append(replace(_of_moment(path, moment), name=name, behavior=held.behavior))
     return _some(sources, f"no prompt carries the label {label!r}")
 
 
-def _commits(lock: Lock, names: list[str], label: str) -> Iterator[tuple[str, str]]:
+def _holders(lock: Lock, names: list[str], label: str) -> Iterator[tuple[str, Label]]:
     for name in names or lock.prompts:
         stanza = lock.prompts.get(name)
         held = stanza.labels.get(label) if stanza is not None else None
         if held is not None:
-            yield name, held.commit
+            yield name, held
         elif names:
             raise PromptFileError(f"{shown(name)} does not carry the label {label!r}", hint="ps label list shows all")
 
@@ -146,7 +152,13 @@ def _report(context: Context, packed: Bundle, *, as_json: bool) -> int:
         context.output.json(_object(packed))
         return 0
     rows = [
-        (entry.name, entry.version or "", (entry.commit or "")[:8], entry.behavior[:15], _count(len(entry.files), "file"))
+        (
+            entry.name,
+            entry.version or "",
+            (entry.commit or "")[:8],
+            entry.behavior[:15],
+            _count(len(entry.files), "file"),
+        )
         for entry in packed.prompts.values()
     ]
     context.output.table(rows, header=("PROMPT", "VERSION", "COMMIT", "BEHAVIOR", "HOLDS"))

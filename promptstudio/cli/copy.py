@@ -18,6 +18,7 @@ from promptstudio.prompts.naming import wanted_target
 from promptstudio.prompts.wording import shown
 from promptstudio.versions.lock import LOCK_NAME
 from promptstudio.versions.moves import apply_plan, lock_changes, with_notes
+from promptstudio.versions.newcomers import add_stanzas
 
 Source = Annotated[
     str,
@@ -53,6 +54,9 @@ def _carry_out(context: Context, source: str, target: str, *, is_move: bool, dry
     changes = list(_changes(plan, settings))
     if not dry_run:
         apply_plan(plan, settings)
+        said = None if is_move or plan.new_name is None else add_stanzas([plan.new], settings)
+        if said:
+            context.output.labeled("warning", said, "yellow")
     if as_json:
         context.output.json(_object(plan, changes, dry_run=dry_run))
         return 0

@@ -14,8 +14,8 @@ from promptstudio.cli.context import Context, root_of
 from promptstudio.cli.known_evidence import evidence_in_history
 from promptstudio.cli.parser import new_app
 from promptstudio.config import Settings
-from promptstudio.errors import NothingSelected, ToolError, UsageError, UserError
-from promptstudio.prompts.address import parse_address
+from promptstudio.errors import NotFoundError, NothingSelected, ToolError, UsageError, UserError
+from promptstudio.prompts.address import Address, parse_address
 from promptstudio.prompts.library import prompt_rows
 from promptstudio.prompts.prompt import Prompt
 from promptstudio.prompts.secrets import redact
@@ -25,12 +25,13 @@ from promptstudio.versions.labels import completed, prompt_files, stanza_of, who
 from promptstudio.versions.load import load_prompt
 from promptstudio.versions.lock import Evidence, Lock, Stanza, change_lock, read_lock
 from promptstudio.versions.repo import open_repository
+from promptstudio.versions.revisions import stanza_name
 
 app = new_app(no_args_is_help=True, help="Evaluations that promotions rest on: add, record, list.")
 
 MAX_COUNT = 2**31 - 1
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Address = Annotated[
+Evaluated = Annotated[
     str,
     typer.Argument(metavar="PROMPT[:VARIANT][@REV]", help="What was evaluated.", autocompletion=complete_prompts),
 ]
@@ -39,7 +40,7 @@ Address = Annotated[
 @app.command("add")
 def add(
     ctx: typer.Context,
-    prompt: Address,
+    prompt: Evaluated,
     *,
     suite: Annotated[str, typer.Option("--suite", metavar="NAME", help="What it was evaluated with.")],
     passed: Annotated[int, typer.Option("--passed", metavar="N", min=0, max=MAX_COUNT, help="Cases that passed.")],
@@ -63,7 +64,7 @@ def add(
     if gate not in (None, "met", "missed"):
         raise UsageError(f"--gate {shown(gate or '')}: a gate is met or missed")
     loaded = load_prompt(prompt, settings)
-    name = _own_name(loaded, settings)
+    name = _own_name(loaded, parse_address(prompt), settings)
     evidence = Evidence(
         suite=_plain(suite, "--suite"),
         cases=passed + failed + errors,
@@ -203,8 +204,8 @@ def _object(stanza: Stanza, behavior: str, one: Evidence, current: Mapping[str, 
 def _behaviors(address: str, settings: Settings) -> list[tuple[str, str]]:
     """Return the prompt's name with its behavior, and those of its variants where none is named."""
     loaded = load_prompt(address, settings)
-    name = _own_name(loaded, settings)
     parsed = parse_address(address)
+    name = _own_name(loaded, parsed, settings)
     addresses = [address]
     if parsed.variant is None:
         suffix = f"@{parsed.revision}" if parsed.revision else ""
@@ -212,10 +213,17 @@ def _behaviors(address: str, settings: Settings) -> list[tuple[str, str]]:
     return [(name, load_prompt(each, settings).identity.behavior) for each in addresses]
 
 
-def _own_name(prompt: Prompt, settings: Settings) -> str:
+def _own_name(prompt: Prompt, address: Address, settings: Settings) -> str:
+    """Return the name the lock file knows a prompt by: that of now, where a label's file had another name then."""
     if prompt.path is None or not prompt.path.resolve().is_relative_to(root_of(settings).resolve()):
         raise UsageError(f"{shown(prompt.name)} is no prompt of this project", hint="evaluations are kept by prompt")
-    return prompt.name
+    if prompt.revision is None:
+        return prompt.name
+    lock = read_lock(settings.root)
+    name = stanza_name(address, settings, Path.cwd(), lock)
+    if name not in lock.prompts and name not in prompt_files(settings, None):
+        raise NotFoundError(f"there is no prompt {shown(name)} in the project now", hint="evaluations go with a prompt")
+    return name
 
 
 def _write(settings: Settings, new: Mapping[str, Mapping[str, tuple[Evidence, ...]]]) -> None:

@@ -16,6 +16,7 @@ from promptstudio.exchange.formats import AUTO, IMPORTERS
 from promptstudio.exchange.importing import import_path
 from promptstudio.exchange.placing import Target, below, check, targets_of, write_all
 from promptstudio.exchange.schema import Import, Loss
+from promptstudio.versions.newcomers import add_stanzas
 
 _FORMATS = [AUTO, *(row.name for row in IMPORTERS)]
 
@@ -59,6 +60,9 @@ def import_files(
         raise UserError([_there_already(target) for target in kept])
     if not dry_run:
         write_all(targets)
+        made_prompts = [target.path for target in targets if target.made.kind == "prompt"]
+        if said := add_stanzas(made_prompts, settings):
+            context.output.labeled("warning", said, "yellow")
     if as_json:
         context.output.json(_object(result, targets, dry_run=dry_run))
     else:

@@ -28,6 +28,7 @@ from promptstudio.prompts.naming import checked_name, free_path, prompts_root
 from promptstudio.prompts.textfile import read_text_file
 from promptstudio.prompts.wording import shown
 from promptstudio.prompts.yamlfile import read_yaml
+from promptstudio.versions.newcomers import add_stanzas
 
 START = """\
 description: Say in a sentence what this prompt is for.
@@ -73,6 +74,8 @@ def new(
         text = with_value(text, ("model",), _checked_model(model), file=file)
     create_file(path, text, shown=file)
     _provide_schema(settings)
+    if said := add_stanzas([path], settings):
+        context.output.labeled("warning", said, "yellow")
     if as_json:
         context.output.json({"name": checked, "path": file, "from": start})
     else:

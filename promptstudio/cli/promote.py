@@ -11,7 +11,7 @@ from promptstudio.cli.context import Context, root_of
 from promptstudio.cli.known_evidence import evidence_text, known_evidence
 from promptstudio.cli.label_moves import commit_message, make_moves, prompt_name, report_moves
 from promptstudio.config import Settings
-from promptstudio.errors import CheckFailed, NothingSelected, Problem, UsageError
+from promptstudio.errors import CheckFailed, NothingSelected, Problem, PromptFileError, UsageError
 from promptstudio.prompts.library import prompt_rows
 from promptstudio.versions.git import git_user
 from promptstudio.versions.labels import who_now
@@ -109,6 +109,8 @@ def _chosen(names: list[str], settings: Settings, *, all_prompts: bool) -> list[
     rows = prompt_rows(settings)
     if not rows:
         raise NothingSelected("there is no prompt in this project", hint=f"prompts lie in {settings.prompts_dir}")
+    if problems := [row.error for row in rows if row.error is not None]:
+        raise PromptFileError(problems)
     return [row.name for row in rows]
 
 

@@ -100,6 +100,12 @@ COMMANDS: tuple[Row, ...] = (
         quick="promptstudio.cli.git_view:quick",
     ),
     Row(
+        "eval", "promptstudio.cli.eval:eval_suites", "Run evaluation suites, with an exit code to trust.", "Evaluation"
+    ),
+    Row("score", "promptstudio.cli.score:score", "Judge the answers of a run again.", "Evaluation"),
+    Row("test", "promptstudio.cli.prompt_tests:run_tests", "Run the tests inside prompt files.", "Evaluation"),
+    Row("runs", "promptstudio.cli.runs:app", "Evaluation runs: list, show, compare, rm, export.", "Evaluation"),
+    Row(
         "history",
         "promptstudio.cli.history:app",
         "Look at what was run: list, show, search, rm, prune.",

@@ -18,7 +18,7 @@ from promptstudio.prompts.wording import shown
 from promptstudio.versions.changelog import Changelog, changelog_between, changelog_lines
 from promptstudio.versions.load import Moment, moment_at
 from promptstudio.versions.repo import Repository, open_repository
-from promptstudio.versions.revisions import revision_of
+from promptstudio.versions.revisions import path_of_label, revision_of
 from promptstudio.versions.tags import (
     check_tag_name,
     existing_tag,
@@ -60,11 +60,13 @@ def _tag_of(prompt: str, settings: Settings, repository: Repository) -> tuple[st
     address = parse_address(prompt)
     if address.kind == "stdin" or address.variant:
         raise UsageError(f"{shown(prompt)}: a tag is for a whole prompt file", hint="give its name alone")
-    commit = revision_of(address, settings, Path.cwd(), repository).commit or ""
+    cwd = Path.cwd()
+    revision = revision_of(address, settings, cwd, repository)
+    commit = revision.commit or ""
     moment = moment_at(repository, commit, settings)
-    snapshot = take_snapshot(
-        find_file(address, moment.settings, Path.cwd(), moment.files), moment.settings, moment.files
-    )
+    path = path_of_label(revision, address, settings, cwd)
+    path = path or find_file(address, moment.settings, cwd, moment.files)
+    snapshot = take_snapshot(path, moment.settings, moment.files)
     if snapshot.version is None:
         raise UsageError(f"{snapshot.name} has no version in {commit[:8]}", hint="`ps bump` gives it one; then commit")
     name = tag_name(snapshot.name, snapshot.version)

@@ -10,6 +10,7 @@ from typing import Any
 
 from promptstudio.exchange.jsonfile import read_json_document
 from promptstudio.exchange.schema import Foreign
+from promptstudio.prompts.naming import is_device
 from promptstudio.prompts.schema import PromptFile, name_fault
 from promptstudio.prompts.suite_schema import SuiteFile
 from promptstudio.prompts.yamlfile import YamlDocument, dump_yaml, read_yaml
@@ -79,7 +80,8 @@ def _safe_part(part: str) -> str:
         if unicodedata.category(character) not in _INVISIBLE or character in "\u200c\u200d"
     )
     text = _FORBIDDEN.sub("-", visible.strip()).strip("-").lstrip("-_.").rstrip("-. ")
-    return text[:MAX_PART_LENGTH].rstrip("-. ")
+    text = text[:MAX_PART_LENGTH].rstrip("-. ")
+    return f"prompt-{text}" if is_device(text) else text
 
 
 def stem_of(foreign: Foreign, suffixes: Iterable[str]) -> str:

@@ -171,6 +171,7 @@ def read_json(text: str, *, file: str, line: int = 1) -> Any:
         raise PromptFileError(f"not JSON: {cause.msg}", hint=hint, **at) from cause  # type: ignore[arg-type]
     except (ValueError, RecursionError) as cause:
         said = "nested too deeply" if isinstance(cause, RecursionError) else str(cause)[:120]
+        said = "a number with thousands of digits" if said.startswith("Exceeds the limit") else said  # Python's words
         raise PromptFileError(f"not usable JSON: {said}", file=file, line=line) from cause
     if _depth_exceeds(value, MAX_DEPTH):
         raise PromptFileError(f"nested deeper than {MAX_DEPTH} levels", file=file, line=line)

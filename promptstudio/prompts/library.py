@@ -6,6 +6,7 @@ cache and nothing else: it is written only where the state folder exists, and ig
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -263,7 +264,8 @@ class _Index:
             temporary.write_text(text, encoding="utf-8")
             temporary.replace(self.path)
         except OSError:  # a read-only folder or a full disk only costs the speed of the next list
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a read-only file system refuses this too, whether it is there or not
+                temporary.unlink()
 
 
 def _facts_of(entry: list[Any]) -> Mapping[str, Any]:

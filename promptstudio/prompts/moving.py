@@ -17,6 +17,7 @@ from promptstudio.config.settings import Settings
 from promptstudio.errors import NotFoundError, PromptFileError, SuiteFileError, UsageError, UserError
 from promptstudio.prompts.edit import SCHEMA_COMMENT, same, with_value
 from promptstudio.prompts.filewrite import BOM, FileCopy, read_copy
+from promptstudio.prompts.github_models import is_github_models
 from promptstudio.prompts.library import SUFFIXES, prompt_paths, row_of, suite_paths_in
 from promptstudio.prompts.load import parse_address, shown_path_of
 from promptstudio.prompts.naming import check_folders, free_path, prompts_root
@@ -72,7 +73,8 @@ def plan_prompt(source: Path, name: str, suffix: str | None, settings: Settings,
         raise UsageError(f"{shown(name)} has this name already")
     copy = read_copy(source, shown=shown_path_of(source, settings, Path.cwd()))
     after = moved_text(copy.text, source.parent, new.parent, root, copy.shown)
-    if "name" in read_yaml(after, file=copy.shown).value:
+    value = read_yaml(after, file=copy.shown).value
+    if "name" in value and not is_github_models(value):  # there it is a title
         after = with_value(after, ("name",), name, file=copy.shown)
     edits, notes = suite_edits(old_name, name, source, new, settings) if is_move else ([], [])
     return Plan(

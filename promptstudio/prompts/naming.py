@@ -15,7 +15,7 @@ from promptstudio.prompts.wording import shown
 
 MAX_PART_BYTES = 200  # file systems take 255, a suffix included
 HINT = "as in support/triage"
-# Names of devices: on Windows no file can bear one, with whatever suffix.
+# Names of devices on Windows.
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{digit}" for digit in range(1, 10)), *(f"lpt{digit}" for digit in range(1, 10))}
 )
@@ -47,9 +47,14 @@ def _fault(name: str) -> str | None:
             return "its parts do not end with a dot"
         if len(part.encode("utf-8", "surrogatepass")) > MAX_PART_BYTES:
             return f"a part of it is longer than {MAX_PART_BYTES} bytes"
-        if part.partition(".")[0].casefold() in _DEVICES:
+        if is_device(part):
             return f"{shown(part)} is the name of a device on Windows"
     return None
+
+
+def is_device(part: str) -> bool:
+    """Whether no file on Windows can bear a name: that of a device, with whatever suffix."""
+    return part.partition(".")[0].casefold() in _DEVICES
 
 
 def free_path(name: str, settings: Settings, suffix: str = ".yaml", *, own: Path | None = None) -> Path:

@@ -67,7 +67,7 @@ class AsyncStream:
             while (event := await queue.get()) is not None:
                 if (chunk := _chunk(event, text)) is not None:
                     yield chunk
-            self._result = _result_or_raise(await task)
+            self._result = result_or_raise(await task)
             text.end()
             if text.diverged and self._result.output is None:
                 raise _told_otherwise()
@@ -190,10 +190,11 @@ class Prompt:
                 history.close()
 
     async def _run(self, options: RunOptions, inputs: Mapping[str, Any]) -> Result:
-        return _result_or_raise(await self.outcome(inputs, options))
+        return result_or_raise(await self.outcome(inputs, options))
 
 
-def _result_or_raise(outcome: Outcome) -> Result:
+def result_or_raise(outcome: Outcome) -> Result:
+    """Return the result of a run, or raise what ended it, with the id of its row."""
     problem: PromptStudioError | None = outcome.error or outcome.unrecorded
     if problem is not None:
         problem.add_note(f"run {outcome.result.id}")

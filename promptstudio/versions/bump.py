@@ -9,8 +9,11 @@ from typing import Literal
 
 from promptstudio.config import Settings
 from promptstudio.errors import UsageError, UserError
+from promptstudio.prompts.github_models import is_github_models
 from promptstudio.prompts.snapshot import Snapshot, take_snapshot
+from promptstudio.prompts.textfile import read_text_file
 from promptstudio.prompts.wording import shown
+from promptstudio.prompts.yamlfile import read_yaml
 from promptstudio.versions.diff.schema import Level as Weight
 from promptstudio.versions.diff.schema import Verdict
 from promptstudio.versions.diff.verdict import verdict_of
@@ -67,6 +70,8 @@ def raised_level(old: str, new: str) -> Level | None:
 def plan_bump(path: Path, settings: Settings, repository: Repository | None, level: Level | None) -> Bump:
     """Return the next version of a prompt: by `level`, or, where it is None, by what changed since its last version."""
     now = take_snapshot(path, settings)
+    if is_github_models(read_yaml(read_text_file(path, shown=now.path), file=now.path).value):
+        return _without_version(now, path, level)
     if level is not None:
         return Bump(now.name, path, now.version, next_version(now.version, level), None, None, f"{level}, as asked")
     if now.version is None:
@@ -77,6 +82,14 @@ def plan_bump(path: Path, settings: Settings, repository: Repository | None, lev
     if base is None or base.version is None:
         return Bump(now.name, path, now.version, None, None, None, f"{now.version} is its first version")
     return _by_verdict(now, path, commit, base)
+
+
+def _without_version(now: Snapshot, path: Path, level: Level | None) -> Bump:
+    """A file of GitHub Models stays as it is: with a key of ours in it, it would be of no format."""
+    said, hint = "a GitHub Models file has no place for a version", "`ps import` makes a prompt of ours of it"
+    if level is not None:
+        raise UsageError(f"{now.path}: {said}", hint=hint)
+    return Bump(now.name, path, None, None, None, None, f"{said}; {hint}")
 
 
 def _by_verdict(now: Snapshot, path: Path, commit: str | None, base: Snapshot) -> Bump:

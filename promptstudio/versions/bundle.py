@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
@@ -33,12 +33,17 @@ _TABLES = ("project", "run", "profiles")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A prompt to put into a bundle: its file, read through `files`, with the settings that hold there."""
+    """A prompt to put into a bundle: its file, read through `files`, with the settings that hold there.
+
+    `name` is what it is called now, where its file had another name then; `behavior` is what its hash has to be.
+    """
 
     path: Path
     files: Files
     settings: Settings
     commit: str | None = None
+    name: str | None = None
+    behavior: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,9 @@ def make_bundle(sources: Iterable[Source], *, project: str | None, label: str | 
 def _packed(source: Source, contents: dict[str, str]) -> dict[str, Any]:
     recording = RecordingFiles(source.files)
     snapshot = take_snapshot(source.path, source.settings, recording)
+    if source.behavior not in (None, snapshot.identity.behavior):
+        said = f"{source.name or snapshot.name} is not what was promoted: its behavior hash is another than recorded"
+        raise CheckFailed(said, file=snapshot.path, hint="`ps verify` says what was changed by hand in the lock file")
     root = source.settings.root or source.path.parent
     files: dict[str, str] = {}
     for path in recording.asked:
@@ -99,7 +107,7 @@ def _packed(source: Source, contents: dict[str, str]) -> dict[str, Any]:
             files[_below(path, root)] = _keep(text, contents)
     tables = {name: source.settings.base.get(name, {}) for name in _TABLES}
     return {
-        "name": snapshot.name,
+        "name": source.name or snapshot.name,
         "file": _below(source.path, root),
         "version": snapshot.version,
         "commit": source.commit,
@@ -215,7 +223,7 @@ def load_from(bundle: Bundle, address: Address, settings: Settings) -> tuple[Pro
     wanted = packed.variants[address.variant] if address.variant is not None else packed.behavior
     if prompt.identity.behavior != wanted:
         _damaged(f"{address.target} does not have the behavior hash it was packed with", bundle.shown)
-    return prompt, resolved
+    return replace(prompt, name=packed.name), resolved
 
 
 def revision_in(bundle: Bundle, address: Address) -> Revision:

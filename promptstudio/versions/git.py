@@ -81,13 +81,19 @@ def git_facts(path: Path | None, cwd: Path, *, also: Iterable[Path] = ()) -> Git
 
 
 def git_user(cwd: Path) -> str:
-    """Return `Name <email>` as git is configured in this folder, as far as it is, else the system's user name."""
+    """Return `Name <email>` as git would sign a commit in this folder: by its variables, else by its configuration.
+
+    Where git knows nobody, it is the system's user name.
+    """
     done = _git(["config", "-z", "--get-regexp", r"^user\.(name|email)$"], cwd)
     pairs = (
         () if isinstance(done, str) else (entry.partition("\n") for entry in done.decode(errors="replace").split("\0"))
     )
     found = {key: _one_line(value) for key, _, value in pairs}
-    name, email = found.get("user.name"), found.get("user.email")
+    name, email = (
+        _one_line(os.environ.get(f"GIT_AUTHOR_{part.upper()}", "")) or found.get(f"user.{part}")
+        for part in ("name", "email")
+    )
     if name and email:
         return f"{name} <{email}>"
     return name or email or _system_user()

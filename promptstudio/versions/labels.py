@@ -17,7 +17,7 @@ from promptstudio.errors import LockFileError, NotFoundError, Problem, PromptFil
 from promptstudio.prompts.library import prompt_rows
 from promptstudio.prompts.secrets import redact
 from promptstudio.prompts.wording import shown, suggestion
-from promptstudio.versions.lock import lock_at, relative_path, root_prefix
+from promptstudio.versions.lock import lock_at, read_lock, relative_path, root_prefix
 from promptstudio.versions.lock_reading import LABEL, is_label_name
 from promptstudio.versions.moments import Moment
 from promptstudio.versions.repo import Repository
@@ -168,7 +168,8 @@ def completed(prompts: Mapping[str, Stanza], files: Mapping[str, str]) -> dict[s
 def prompt_files(settings: Settings, repository: Repository | None) -> dict[str, str]:
     """Return the prompts of the working tree, name → path below the root, without drafts that git does not know."""
     tracked = _tracked(settings, repository) if repository is not None else None
-    rows = [row for row in prompt_rows(settings) if tracked is None or row.shown_path in tracked]
+    known = read_lock(settings.root).prompts  # a prompt that `ps new` made has its stanza before git knows the file
+    rows = [row for row in prompt_rows(settings) if tracked is None or row.shown_path in tracked or row.name in known]
     return {row.name: row.shown_path for row in reversed(rows)}
 
 

@@ -11,6 +11,7 @@ from promptstudio.prompts import load as disk
 from promptstudio.prompts.load import Address, find_file, load_file, parse_address
 from promptstudio.prompts.prompt import Prompt
 from promptstudio.prompts.wording import shown
+from promptstudio.versions.lock import read_lock
 from promptstudio.versions.moments import Moment, moment_at
 from promptstudio.versions.repo import Repository, open_repository
 
@@ -54,7 +55,8 @@ def load_anywhere(
 
 def load_at(address: Address, settings: Settings, cwd: Path, repository: Repository) -> Loaded:
     """Load a prompt from the commit its address names."""
-    from promptstudio.versions.revisions import path_of_label, revision_of  # weight: most addresses have no revision
+    # Here for weight: most addresses have no revision.
+    from promptstudio.versions.revisions import check_label, path_of_label, revision_of, stanza_name
 
     revision = revision_of(address, settings, cwd, repository)
     moment = moment_at(repository, revision.commit or "", settings)
@@ -64,6 +66,10 @@ def load_at(address: Address, settings: Settings, cwd: Path, repository: Reposit
         prompt = load_file(path, moment.settings, variant=address.variant, cwd=cwd, files=moment.files)
     except NotFoundError as cause:
         raise NotFoundError(f"{cause.message} in {shown(revision.asked)}", hint=cause.hint) from cause
+    if revision.label is not None:
+        check_label(prompt, revision, address, settings, cwd)
+        # Its file may have had another name then; the label, the runs and the notes are kept under that of now.
+        prompt = replace(prompt, name=stanza_name(address, settings, cwd, read_lock(settings.root)))
     text = moment.files.text(path, shown=prompt.shown_path)
     return Loaded(replace(prompt, revision=revision), moment.settings, text)
 

@@ -57,7 +57,6 @@ def write_note(note: Note, root: Path) -> Path:
     folder = root / NOTES_FOLDER / note.prompt
     if not folder.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"{NOTES_FOLDER} leads out of the project through a link", hint="make it a folder")
-    folder.mkdir(parents=True, exist_ok=True)
     moment = note.at.replace("-", "").replace(":", "")
     path = folder / f"{moment}-{secrets.token_hex(3)}.yaml"
     values = {key: getattr(note, key) for key in _KEYS if getattr(note, key) is not None}

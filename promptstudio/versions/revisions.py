@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptstudio.config import Settings
-from promptstudio.errors import NotFoundError, UsageError
+from promptstudio.errors import CheckFailed, NotFoundError, UsageError
 from promptstudio.prompts.address import Address, find_file
 from promptstudio.prompts.library import row_of
-from promptstudio.prompts.prompt import Revision
+from promptstudio.prompts.prompt import Prompt, Revision
 from promptstudio.prompts.wording import nearest, shown
 from promptstudio.versions.lock import Label, Lock, read_lock
 from promptstudio.versions.lock_reading import is_label_name
@@ -91,6 +91,26 @@ def path_of_label(revision: Revision, address: Address, settings: Settings, cwd:
     lock = read_lock(settings.root)
     label = lock.label(stanza_name(address, settings, cwd, lock), revision.label)
     return settings.root / label.file if label is not None else None
+
+
+def check_label(prompt: Prompt, revision: Revision, address: Address, settings: Settings, cwd: Path) -> None:
+    """Raise CheckFailed where a label's prompt is not what was promoted: somebody edited the lock file by hand."""
+    lock = read_lock(settings.root)
+    name = stanza_name(address, settings, cwd, lock)
+    label = lock.label(name, revision.label or "")
+    if label is None or revision.label is None:
+        return
+    recorded = label.variants.get(prompt.variant) if prompt.variant else label.behavior
+    computed = prompt.identity.behavior
+    if recorded not in (None, computed):
+        place = ("variants", prompt.variant) if prompt.variant else ("behavior",)
+        said = f"recorded {(recorded or '')[:15]}…, computed {computed[:15]}…"
+        raise CheckFailed(
+            f"the label {revision.label} of {name} is not what was promoted: {said}",
+            file=lock.file,
+            line=lock.line_of(name, "labels", revision.label, *place),
+            hint="`ps verify` says what was changed by hand; take the file from git again, or promote the prompt again",
+        )
 
 
 def _meanings(asked: str, name: str, labels: Mapping[str, Label], repository: Repository) -> Iterator[_Meaning]:

@@ -257,3 +257,11 @@ async def test_a_read_only_cache_is_read(store: CacheStore, notes: list[str]) ->
         store.path.parent.chmod(0o700)
     assert len(notes) == 1
     assert "read-only" in notes[0]
+
+
+def test_an_answer_that_is_too_large_does_not_keep_out_those_written_with_it(tmp_path: Path) -> None:
+    store = CacheStore(tmp_path / "cache.db", Limits(max_bytes=12_000))
+    entries = [entry(1), entry(2, "x" * 13_000), entry(3)]
+    assert store.keep_all(entries) == [True, False, True]
+    assert keys(store) == {1, 3}
+    store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -275,3 +276,24 @@ async def test_what_hits_saved_is_counted_and_stays(store: CacheStore, wires: Ca
 
 async def test_the_library_of_a_provider_is_not_loaded_for_a_hit(wires: CachedWires) -> None:
     assert wires.reach == "perhaps"
+
+
+async def test_answers_that_come_while_others_are_written_share_a_transaction(
+    store: CacheStore, wires: CachedWires, provider: CountingWires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    keep_all = store.keep_all
+
+    def counted(entries: Any) -> list[bool]:
+        sizes.append(len(entries))
+        time.sleep(0.02)  # as long as a disk may take
+        return keep_all(entries)
+
+    monkeypatch.setattr(store, "keep_all", counted)
+    asked = [f"question {number}" for number in range(20)]
+    await asyncio.gather(*(send(wires, text) for text in asked))
+    assert sum(sizes) == 20
+    assert len(sizes) < 20
+    again = [await send(wires, text) for text in asked]
+    assert all(reply.saved is not None for reply in again)
+    assert provider.calls == 20

@@ -176,3 +176,10 @@ def test_of_a_folder_only_prompts_and_suites_are_laid_out(project: Project, caps
     assert compose.read_text() == "services:\n    web:\n        image:   x\n"
     assert data.read_text() == "-   {inputs: {name: a}}\n"
     assert messy.read_text() == NEAT
+
+
+def test_recorded_answers_are_left_as_they_are(project: Project, ps: Script) -> None:
+    recorded = "# A recorded request\ncassette: 1\nprompt:    greet\n"
+    project.write("evals/cassettes/greet-1.yaml", recorded)
+    assert ps("fmt").code == 0
+    assert (project.root / "evals/cassettes/greet-1.yaml").read_text() == recorded

@@ -483,3 +483,29 @@ print([name for name in {heavy} if name in sys.modules])
 
     assert "staging" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_all_prompts_are_not_promoted_where_two_names_are_one(command: Command, project: Project) -> None:
+    project.write("prompts/Greet.yaml", "prompt: x\n")
+    project.commit()
+    ended = command("promote", "--all", "staging")
+    assert ended.code == 2
+    assert "'greet' differs from 'Greet'" in ended.err
+    assert not (project.root / LOCK_NAME).exists()
+
+
+def test_two_branches_promote_two_prompts_that_were_just_made_and_merge_without_a_conflict(
+    project: Project, ps: Script
+) -> None:
+    assert ps("promote", "greet", "production").code == 0
+    for name in ("b-one", "b-three", "b-two"):
+        assert ps("new", name).code == 0
+    assert ps("cp", "b-two", "b-four").code == 0
+    project.commit("New prompts")
+    for branch, prompt in (("one", "b-one"), ("two", "b-two")):
+        project.git("checkout", "-q", "-b", branch, "main")
+        assert ps("promote", prompt, "production", "--commit").code == 0
+    project.git("merge", "-q", "--no-edit", "one")
+    labels = {(row["prompt"], row["label"]) for row in ps("label", "list", "--json").json}
+    assert labels == {("greet", "production"), ("b-one", "production"), ("b-two", "production")}
+    assert ps("verify").code == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -316,6 +318,38 @@ def test_an_error_in_the_middle_puts_everything_back(whole: Project, *, tracked:
     assert not (whole.root / "prompts/far").exists()
 
 
+def test_a_git_that_moved_the_file_and_not_its_index_puts_the_file_back(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = tmp_path / "bin" / "git"  # what git does on a full disk
+    half.parent.mkdir()
+    git = shutil.which("git")
+    half.write_text(
+        "#!/bin/sh\n"
+        'for word; do last2="$last"; last="$word"; done\n'
+        f'case " $* " in *" mv "*) mv "$last2" "$last"; exit 128;; esac\nexec {git} "$@"\n'
+    )
+    half.chmod(0o755)
+    monkeypatch.setenv("PATH", str(half.parent), prepend=os.pathsep)
+    before = (project.root / "prompts/greet.yaml").read_bytes()
+    assert dispatch(["mv", "greet", "hello"], "ps") == 2
+    assert (project.root / "prompts/greet.yaml").read_bytes() == before
+    assert not (project.root / "prompts/hello.yaml").exists()
+    assert project.git("status", "--short") == ""
+
+
+def test_nothing_of_the_repository_runs_while_a_prompt_is_moved(project: Project, tmp_path: Path) -> None:
+    trap, hooks = tmp_path / "trap", tmp_path / "hooks"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
+    trap.chmod(0o755)
+    hooks.mkdir()
+    (hooks / "post-index-change").symlink_to(trap)
+    project.git("config", "core.fsmonitor", str(trap))
+    project.git("config", "core.hooksPath", str(hooks))
+    assert dispatch(["mv", "greet", "hello"], "ps") == 0
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_labels_of_a_prompt_go_with_it(whole: Project, capsys: pytest.CaptureFixture[str]) -> None:
     commit, digest = whole.git("rev-parse", "HEAD").strip(), "p1:" + "0" * 64
     label = Label(commit, "prompts/greet.yaml", digest, digest, digest, "2026-11-21T10:00:00Z", "Ada <ada@example.com>")
@@ -367,3 +401,11 @@ def test_a_link_is_not_moved(whole: Project) -> None:
 def test_a_partial_is_looked_for_in_the_prompts_folder_only(whole: Project) -> None:
     with pytest.raises(NotFoundError):
         plan_partial("_none/x.md", "_none/y.md", whole.settings(), is_move=True)
+
+
+@pytest.mark.parametrize("command", ["mv", "cp"])
+def test_the_title_of_a_github_models_file_is_no_name(project: Project, command: str) -> None:
+    text = "name: A Title\nmodel: openai/gpt-4o\nmodelParameters: {}\nmessages: [{role: user, content: hi}]\n"
+    project.write("prompts/title.prompt.yml", text)
+    assert dispatch([command, "title", "other"], "ps") == 0
+    assert (project.root / "prompts/other.prompt.yml").read_text() == text

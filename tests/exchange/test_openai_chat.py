@@ -186,6 +186,7 @@ def test_it_claims_requests_and_nothing_else(desk: Desk, value: Any, sure: bool)
         ('{"a": "\\ud800"}', "a: half a character (U+D800)"),
         ('{"\\udfff": 1}', "half a character (U+DFFF)"),
         ('{"seed": ' + "9" * 401 + "}", "a number of more than 400 digits"),
+        ('{"seed": ' + "9" * 5000 + "}", "a number with thousands of digits"),
         ("[" * 100 + "]" * 100, "nested deeper than 50 levels"),
         ("[" * 100_000, "nested too deeply"),
         ('{"messages": [', "not JSON"),

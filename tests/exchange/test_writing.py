@@ -256,6 +256,7 @@ def test_what_cannot_be_written_is_said_and_not_written_wrong() -> None:
         ("e\u0301te\u0301", "été"),
         ("تقرير\u202e شهري", "تقرير-شهري"),
         ("a" * 200, "a" * 80),
+        ("team/CON.v1", "team/prompt-CON.v1"),
     ],
 )
 def test_names_are_made_safe(foreign: str, ours: str) -> None:

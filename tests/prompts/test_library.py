@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -191,3 +192,13 @@ def test_a_listing_needs_no_heavy_library(indexed: Project) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=indexed.root)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_read_only_file_system_costs_only_the_index(indexed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))  # for unlink too, whether the file is there or not
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert "greet" in rows(indexed)
+    assert not index_of(indexed).exists()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from promptstudio.cli.dispatch import dispatch
 from promptstudio.errors import UsageError
 from promptstudio.versions.bump import Bump, next_version, plan_bump, raised_level, version_numbers
 from promptstudio.versions.repo import open_repository
@@ -140,3 +141,13 @@ def test_a_bump_of_nothing_says_what_to_do(project: Project, ps: Script, argumen
     done = ps("bump", *arguments)
     assert done.code == 2
     assert says in done.err
+
+
+def test_a_file_of_github_models_gets_no_key_of_ours(project: Project) -> None:
+    text = "name: A Title\nmodel: openai/gpt-4o\nmodelParameters: {}\nmessages: [{role: user, content: hi}]\n"
+    path = project.write("prompts/title.prompt.yml", text)
+    project.commit()
+    assert dispatch(["bump", "title"], "ps") == 0
+    assert dispatch(["bump", "--all"], "ps") == 0
+    assert dispatch(["bump", "title", "minor"], "ps") == 2
+    assert path.read_text() == text

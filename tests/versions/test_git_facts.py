@@ -352,6 +352,13 @@ def test_the_user_is_who_git_says(repository: Path, config: dict[str, str], expe
     assert git_user(repository) == expected
 
 
+def test_the_variables_of_git_come_before_its_configuration(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Grace\x1b[31m Hopper")
+    assert git_user(repository) == "Grace[31m Hopper <ada@example.com>"
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "grace@example.com")
+    assert git_user(repository) == "Grace[31m Hopper <grace@example.com>"
+
+
 def test_the_user_is_the_one_of_the_system_where_git_knows_none(
     tmp_path: Path, isolated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

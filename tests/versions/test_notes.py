@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from promptstudio.errors import UsageError
+from promptstudio.errors import UsageError, UserError
 from promptstudio.versions.load import load_prompt
 from promptstudio.versions.notes import Note, new_note, read_notes, write_note
 
@@ -82,3 +82,9 @@ def test_a_link_out_of_the_project_is_neither_read_nor_written_through(project: 
     assert read_notes(project.root) == ([], [])
     with pytest.raises(UsageError, match="through a link"):
         noted(project, "x")
+
+
+def test_a_note_that_cannot_be_written_is_told(project: Project) -> None:
+    project.write("prompt-notes", "a file, not a folder")
+    with pytest.raises(UserError, match="cannot write"):
+        noted(project, "a remark")

@@ -84,6 +84,17 @@ def _commit_of(address: Address, ground: Ground) -> str:
     return revision_of(address, ground.snapshots.settings, ground.cwd, ground.repository).commit or ""
 
 
+def _at_revision(address: Address, ground: Ground) -> tuple[Moment, Path]:
+    """Return the moment an address names and its file there: that of a label may have had another name."""
+    from promptstudio.versions.revisions import path_of_label, revision_of  # weight, as above
+
+    settings = ground.snapshots.settings
+    revision = revision_of(address, settings, ground.cwd, ground.repository)
+    moment = ground.snapshots.at(revision.commit or "")
+    path = path_of_label(revision, address, settings, ground.cwd)
+    return moment, path or _file_of(address, moment, ground)
+
+
 # -- sides ------------------------------------------------------------------------------------------------------------
 
 
@@ -282,19 +293,16 @@ def _by_label(old: Version, new: Version, ground: Ground, lock: Lock, prompts: S
 
 
 def _labeled(name: str, side: Version, ground: Ground) -> Found:
+    address = _address(name)
     try:
-        moment = _moment_for(name, side, ground)
-        path = _file_of(_address(name), moment, ground)
+        if side.label is not None:
+            moment, path = _at_revision(replace(address, revision=f"{LABEL_PREFIX}{side.label}"), ground)
+        else:
+            moment = ground.snapshots.at(side.commit) if side.commit else ground.snapshots.now()
+            path = _file_of(address, moment, ground)
     except UserError as error:
         return Found(content=error.problems[0])
     return _found(below_top(path, ground.repository), moment, ground)
-
-
-def _moment_for(name: str, side: Version, ground: Ground) -> Moment:
-    if side.label is None:
-        return ground.snapshots.at(side.commit) if side.commit else ground.snapshots.now()
-    address = replace(_address(name), revision=f"{LABEL_PREFIX}{side.label}")
-    return ground.snapshots.at(_commit_of(address, ground))
 
 
 # -- two addresses ----------------------------------------------------------------------------------------------------
@@ -315,10 +323,11 @@ def _addressed(word: str, ground: Ground) -> Found:
     address = _address(word)
     if address.kind == "stdin":
         raise UsageError("standard input is no version of a prompt", hint="name two prompts, or one and a revision")
-    moment = ground.snapshots.now()
     if address.revision is not None:
-        moment = ground.snapshots.at(_commit_of(address, ground))
-    path = _file_of(address, moment, ground)
+        moment, path = _at_revision(address, ground)
+    else:
+        moment = ground.snapshots.now()
+        path = _file_of(address, moment, ground)
     found = Found(below_top(path, ground.repository) or str(path), moment, ground.snapshots.of(moment, path))
     snapshot = found.snapshot
     if address.variant is None or snapshot is None:

@@ -1,0 +1,63 @@
+"""An OpenAI-compatible provider on loopback that takes its time. Prints its port, and serves until it is ended.
+
+python -m benchmarks.slow_provider MILLISECONDS
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+ANSWER = "Hello, {}! It is good to see you; how can I help you with your {} today?"
+
+
+def body(asked: bytes) -> bytes:
+    """Answer with a text of its own for each question, so that no store can keep one for all."""
+    question = json.loads(asked)["messages"][-1]["content"]
+    name = question.rpartition(" ")[2].strip(".")
+    reply = {
+        "id": f"bench-{name}",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "bench",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": ANSWER.format(name, name)},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 6, "completion_tokens": 18, "total_tokens": 24},
+    }
+    return json.dumps(reply).encode()
+
+
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = next(
+                int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+            )
+            asked = await reader.readexactly(length)
+            await asyncio.sleep(delay_s)
+            reply = body(asked)
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(reply) + reply
+            )
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass  # the client has gone
+    finally:
+        writer.close()
+
+
+async def main(delay_s: float) -> None:
+    server = await asyncio.start_server(lambda reader, writer: serve(reader, writer, delay_s), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) / 1000))

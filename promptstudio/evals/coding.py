@@ -1,0 +1,236 @@
+"""Results as plain data and back: what stands in the database, and in JSON reports. Absent fields are left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from promptstudio.evals.gate import Check
+from promptstudio.evals.records import CaseResult, RunRecord
+from promptstudio.evals.schema import Answer, Case, Outcome, Score
+from promptstudio.types import ErrorInfo, Message, Part, ToolCall, Usage
+
+Data = dict[str, Any]
+
+
+def case_data(case: Case) -> Data:
+    """Return what a case says, without where it stands."""
+    return _without_nothing(
+        {
+            "id": case.id,
+            "inputs": dict(case.inputs),
+            "expected_output": case.expected_output,
+            "context": list(case.context),
+            "retrieval_context": list(case.retrieval_context),
+            "expected_tools": list(case.expected_tools),
+            "tags": list(case.tags),
+            "metadata": dict(case.metadata),
+        }
+    )
+
+
+def case_from(data: Mapping[str, Any], file: str | None = None, line: int | None = None) -> Case:
+    return Case(
+        id=data.get("id", "?"),
+        inputs=data.get("inputs", {}),
+        expected_output=data.get("expected_output"),
+        context=tuple(data.get("context", ())),
+        retrieval_context=tuple(data.get("retrieval_context", ())),
+        expected_tools=tuple(data.get("expected_tools", ())),
+        tags=tuple(data.get("tags", ())),
+        metadata=data.get("metadata", {}),
+        file=file,
+        line=line,
+    )
+
+
+def digest_of(data: str) -> bytes:
+    """Return 16 bytes that name a content."""
+    return hashlib.sha256(data.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def answers_data(answers: Sequence[Answer]) -> list[Data]:
+    return [
+        _without_nothing(
+            {
+                "text": answer.text,
+                "output": answer.output,
+                "tool_calls": [[call.id, call.name, call.arguments] for call in answer.tool_calls],
+                "finish_reason": answer.finish_reason,
+                "refusal": answer.refusal,
+                "latency_ms": answer.latency_ms,
+                "cost_usd": None if answer.cost_usd is None else str(answer.cost_usd),
+                "usage": [
+                    answer.usage.input_tokens,
+                    answer.usage.output_tokens,
+                    answer.usage.cached_tokens,
+                    answer.usage.reasoning_tokens,
+                ],
+                "model": answer.model,
+            }
+        )
+        for answer in answers
+    ]
+
+
+def answers_from(data: Sequence[Mapping[str, Any]]) -> tuple[Answer, ...]:
+    answers: list[Answer] = []
+    for one in data:
+        cost = one.get("cost_usd")
+        answers.append(
+            Answer(
+                text=one.get("text", ""),
+                output=one.get("output"),
+                tool_calls=tuple(ToolCall(*call) for call in one.get("tool_calls", ())),
+                finish_reason=one.get("finish_reason"),
+                refusal=one.get("refusal"),
+                latency_ms=one.get("latency_ms"),
+                cost_usd=None if cost is None else Decimal(cost),
+                usage=Usage(*one.get("usage", ())),
+                model=one.get("model"),
+                history=tuple(answers),
+            )
+        )
+    return tuple(answers)
+
+
+def score_data(score: Score) -> Data:
+    """Return a score; of one that passed what was expected and found is left out."""
+    is_news = score.outcome != "pass"
+    return _without_nothing(
+        {
+            "name": score.name,
+            "outcome": score.outcome,
+            "score": score.score,
+            "reason": score.reason if is_news else "",
+            "metric": score.metric,
+            "weight": None if score.weight == 1.0 else score.weight,
+            "threshold": score.threshold,
+            "expected": _json_or_text(score.expected) if is_news else None,
+            "details": dict(score.details) if is_news else None,
+            "children": [score_data(child) for child in score.children],
+        }
+    )
+
+
+def score_from(data: Mapping[str, Any]) -> Score:
+    return Score(
+        name=data["name"],
+        outcome=data["outcome"],
+        score=data.get("score"),
+        reason=data.get("reason", ""),
+        metric=data.get("metric"),
+        weight=data.get("weight", 1.0),
+        threshold=data.get("threshold"),
+        expected=data.get("expected"),
+        details=data.get("details", {}),
+        children=tuple(score_from(child) for child in data.get("children", ())),
+    )
+
+
+def result_detail(result: CaseResult) -> Data:
+    """Return what of a result has no column of its own."""
+    error = result.error
+    return _without_nothing(
+        {
+            "reason": result.reason if result.outcome != "pass" else "",
+            "scores": [score_data(score) for score in result.scores],
+            "metrics": dict(result.metrics),
+            "error": [error.kind, error.message, error.hint] if error else None,
+            "file": result.case.file,
+            "line": result.case.line,
+        }
+    )
+
+
+def result_from(
+    detail: Mapping[str, Any], *, case: Mapping[str, Any], answers: Sequence[Any], **columns: Any
+) -> CaseResult:
+    found = answers_from(answers)
+    error = detail.get("error")
+    outcome: Outcome = columns["outcome"]
+    return CaseResult(
+        case=case_from(case, detail.get("file"), detail.get("line")),
+        reason=detail.get("reason", "passed" if outcome == "pass" else ""),
+        scores=tuple(score_from(one) for one in detail.get("scores", ())),
+        metrics=detail.get("metrics", {}),
+        error=ErrorInfo(*error) if error else None,
+        answer=found[-1] if found else None,
+        answers=found,
+        **columns,
+    )
+
+
+def run_data(run: RunRecord) -> Data:
+    return {
+        "id": run.id,
+        "suite": run.suite,
+        "suite_file": run.suite_file,
+        "suite_digest": run.suite_digest,
+        "created_at": run.created_at.isoformat(),
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+        "user": run.user,
+        "status": run.status,
+        "prompts": dict(run.prompts),
+        "models": list(run.models),
+        "commit": run.commit,
+        "dirty": run.dirty,
+        "totals": dict(run.totals),
+        "checks": [[check.name, check.scope, check.wanted, check.found, check.is_met] for check in run.checks],
+        "exit_code": run.exit_code,
+        "note": run.note,
+        "options": dict(run.options),
+    }
+
+
+def run_from(data: Mapping[str, Any]) -> RunRecord:
+    finished = data.get("finished_at")
+    return RunRecord(
+        id=data["id"],
+        suite=data["suite"],
+        suite_file=data["suite_file"],
+        suite_digest=data["suite_digest"],
+        created_at=datetime.fromisoformat(data["created_at"]),
+        finished_at=datetime.fromisoformat(finished) if finished else None,
+        user=data["user"],
+        status=data["status"],
+        prompts=data["prompts"],
+        models=tuple(data["models"]),
+        commit=data["commit"],
+        dirty=data["dirty"],
+        totals=data["totals"],
+        checks=tuple(Check(*check) for check in data["checks"]),
+        exit_code=data["exit_code"],
+        note=data["note"],
+        options=data["options"],
+    )
+
+
+def message_text(messages: Sequence[Message]) -> list[Data]:
+    """Return messages as role and text; media are named."""
+    return [
+        {"role": message.role, "content": "\n\n".join(_part_text(part) for part in message.parts)}
+        for message in messages
+    ]
+
+
+def _part_text(part: Part) -> str:
+    if part.kind == "text" or part.media is None:
+        return part.text
+    return f"[{part.kind}: {part.media.name or part.media.mime_type}]"
+
+
+def _without_nothing(data: Data) -> Data:
+    return {key: value for key, value in data.items() if value not in (None, "", [], {})}
+
+
+def _json_or_text(value: Any) -> Any:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return value
