@@ -44,7 +44,7 @@ MAX_SECOND_TRIES = 3
 """How often a case is asked anew for another passing trouble, where the same account has answered others."""
 MAX_UNREACHED = 6
 """So many cases in a row that reached nobody, and no answer ever: nobody is there."""
-MAX_UNDER_WAY = 256
+MAX_UNDER_WAY = 512
 MAX_TOLD = 20
 
 
@@ -173,8 +173,9 @@ class Evaluation:
         self.accounts.close()
 
     def _width(self) -> int:
+        """Twice as many as may ask at once: whoever judges or stores holds no place at an account; others use it."""
         accounts = len({target.model for target in self.plan.targets})
-        return min(MAX_UNDER_WAY, (self.accounts.fixed or self.accounts.ceiling) * accounts)
+        return min(MAX_UNDER_WAY, 2 * (self.accounts.fixed or self.accounts.ceiling) * accounts)
 
     def _tasks(self) -> Iterator[Task]:
         for task in self.plan.tasks():
