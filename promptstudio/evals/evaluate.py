@@ -18,6 +18,7 @@ from promptstudio.errors import Interrupted, PromptStudioError
 from promptstudio.evals.assertions.assertion import Setting
 from promptstudio.evals.assertions.embedding import OfflineEmbedder
 from promptstudio.evals.assertions.functions import Functions
+from promptstudio.evals.evidence import evidence_rows
 from promptstudio.evals.gate import Check, checks_of
 from promptstudio.evals.keeper import StoringKeeper
 from promptstudio.evals.limits import Accounts, WatchedWires
@@ -124,6 +125,9 @@ async def evaluate(
         watcher.started(Started(run, plan, preflight, evaluation.interrupt))
         finished = _finished(run, await _ended_or_recorded(evaluation, run, store), suite)
         store.finish(finished.run)
+        if history is not None:
+            for row in evidence_rows(finished.run, finished.totals):
+                history.history.record_evaluation(row)
         return finished
 
 

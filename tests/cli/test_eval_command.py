@@ -310,3 +310,19 @@ def test_a_recording_answers_without_the_provider(project: Project, ps: Script, 
     missing = ps("eval", "--replay", "evals/cassettes")
     assert missing.code == 2
     assert len(provider.asked) == asked
+
+
+def test_a_whole_run_on_a_real_model_is_evidence_to_promote_on(
+    project: Project, ps: Script, provider: Provider
+) -> None:
+    many(project, 3, "offline/echo")
+    assert ps("eval").code == 0
+    assert ps("promote", "greet", "production", "--require-evals").code == 1  # nobody promotes on an echo
+    many(project, 3)
+    assert ps("eval", "--first", "1").code == 0
+    assert ps("promote", "greet", "production", "--require-evals").code == 1  # nor on a part of the cases
+    assert ps("eval").code == 0
+    promoted = ps("promote", "greet", "production", "--require-evals")
+    assert promoted.code == 0, promoted.err
+    [evidence] = ps("evidence", "list", "greet", "--json").json
+    assert (evidence["suite"], evidence["passed"], evidence["gate"]) == ("many", 3, "met")
