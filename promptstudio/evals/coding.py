@@ -48,6 +48,20 @@ def case_from(data: Mapping[str, Any], file: str | None = None, line: int | None
     )
 
 
+def json_text(value: Any) -> str:
+    """Return data as compact JSON, keys sorted; letters as they are, but for halves of characters no file can hold."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return text if text.isascii() or _is_whole(text) else json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def digest_of(data: str) -> bytes:
     """Return 16 bytes that name a content."""
     return hashlib.sha256(data.encode("utf-8", "surrogatepass")).digest()[:16]

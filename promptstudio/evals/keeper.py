@@ -7,13 +7,12 @@ allows and none of them loses a case.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from promptstudio.evals.coding import case_data, digest_of
+from promptstudio.evals.coding import case_data, digest_of, json_text
 from promptstudio.evals.plan import Task
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.runner import Stored
@@ -90,7 +89,7 @@ class StoringKeeper:
             marked = replace(
                 result, key=_marked(result.key, self._mark), answer_key=_marked(result.answer_key, self._mark)
             )
-            data = json.dumps(case_data(result.case), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            data = json_text(case_data(result.case))
             target = self._targets[(result.prompt, result.model)]
             rows.append((target, digest_of(data), data, marked if self._mark else result))
         self._store.add(self._run, self._count, rows)

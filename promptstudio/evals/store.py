@@ -25,6 +25,7 @@ from promptstudio.evals.coding import (
     answers_data,
     answers_from,
     digest_of,
+    json_text,
     result_detail,
     result_from,
     run_data,
@@ -252,7 +253,7 @@ def targets_of(run: RunRecord) -> Targets:
 
 def _run_columns(run: RunRecord) -> tuple[str, int, str, str, str]:
     created_at = round(run.created_at.timestamp() * 1000)
-    return run.id, created_at, run.suite, run.status, json.dumps(run_data(run), ensure_ascii=False)
+    return run.id, created_at, run.suite, run.status, json_text(run_data(run))
 
 
 def _result_columns(target: int, digest: bytes, answer: int | None, result: CaseResult) -> tuple[Any, ...]:
@@ -267,7 +268,7 @@ def _result_columns(target: int, digest: bytes, answer: int | None, result: Case
         _nano(result.cost_usd),
         result.latency_ms,
         CACHED * result.cached + REUSED * result.reused,
-        json.dumps(result_detail(result), ensure_ascii=False, separators=(",", ":")),
+        json_text(result_detail(result)),
     )
 
 
@@ -275,7 +276,7 @@ def _answer_number(connection: sqlite3.Connection, result: CaseResult) -> int | 
     """Store an answer that is not there yet, and return its number."""
     if not result.answers:
         return None
-    data = json.dumps(answers_data(result.answers), ensure_ascii=False, separators=(",", ":"))
+    data = json_text(answers_data(result.answers))
     key, digest = bytes.fromhex(result.answer_key), digest_of(data)
     connection.execute(
         "INSERT OR IGNORE INTO answers (key, digest, data, request_id, cost_nanousd) VALUES (?, ?, ?, ?, ?)",

@@ -297,3 +297,12 @@ async def test_an_answer_without_a_price_leaves_a_cost_gate_unmet(project: Proje
     finished = await run(project)
     assert finished.exit_code == 0  # offline costs nothing, which is known
     assert finished.totals.cost_usd == Decimal(0)
+
+
+async def test_half_a_character_in_a_case_is_stored_and_read_back(project: Project) -> None:
+    line = '{"id": "half \\ud83d", "inputs": {"name": "Ada"}, "tags": ["t\\ud83d"], "metadata": {"k": "\\ud83d"}}'
+    project.write("evals/half.jsonl", line + "\n")
+    written(project, "prompt: greet\ncases: half.jsonl\nassert: [{contains: Ada}]\n")
+    assert (await run(project)).exit_code == 0
+    [stored] = results(project)
+    assert (stored.case.id, stored.case.tags) == ("half \ud83d", ("t\ud83d",))

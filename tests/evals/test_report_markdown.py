@@ -177,6 +177,7 @@ def test_a_hostile_text_cannot_end_an_annotation_or_begin_another() -> None:
     for line in lines:
         assert re.fullmatch(r"::(error|warning) file=[^,:\n]+,line=\d+,title=[^,:\r\n]*::[^\r\n]*|::notice::.*", line)
     assert "title=a%2Cline=9%3A%3Ab %3A%3Aerror%3A%3Ac::" in lines[0]
+    assert "%250A%2525" in "".join(lines)  # of the text %0A%25, which would be a line break and a percent sign
     assert not any(char in "".join(lines) for char in "\x1b\u202e\x00")
 
 
