@@ -27,7 +27,10 @@ _KEYS = ("prompt", "variant", "version", "behavior", "commit", "author", "at", "
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One remark. `at` is ISO 8601 in UTC; `commit` what HEAD or the given revision was, if anything was committed."""
+    """One remark. `at` is ISO 8601 in UTC, to the millisecond, so that notes keep their order.
+
+    `commit` is what HEAD or the given revision was, if anything was committed.
+    """
 
     prompt: str
     variant: str | None
@@ -47,7 +50,7 @@ def new_note(prompt: Prompt, text: str, *, author: str, commit: str | None, now:
         raise UsageError("the note is empty", hint='ps note add greet "Customers liked the short form."')
     if len(text) > MAX_TEXT:
         raise UsageError(f"the note has {len(text):,} characters; the limit is {MAX_TEXT:,}")
-    at = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    at = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     behavior = prompt.identity.behavior
     return Note(prompt.name, prompt.variant, prompt.version, behavior, commit, author, at, text)
 
@@ -57,7 +60,7 @@ def write_note(note: Note, root: Path) -> Path:
     folder = root / NOTES_FOLDER / note.prompt
     if not folder.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"{NOTES_FOLDER} leads out of the project through a link", hint="make it a folder")
-    moment = note.at.replace("-", "").replace(":", "")
+    moment = note.at.replace("-", "").replace(":", "").replace(".", "")
     path = folder / f"{moment}-{secrets.token_hex(3)}.yaml"
     values = {key: getattr(note, key) for key in _KEYS if getattr(note, key) is not None}
     create_file(path, dump_yaml(values), shown=path.relative_to(root).as_posix())
