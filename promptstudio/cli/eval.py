@@ -16,12 +16,16 @@ from promptstudio.cli import eval_options as options
 from promptstudio.cli.context import Context
 from promptstudio.cli.eval_end import object_of, print_end, print_forecasts, worst_of
 from promptstudio.cli.eval_repeat import repeat_of_suite
+from promptstudio.cli.eval_signals import evaluate_until_stopped
 from promptstudio.cli.eval_view import EvalView
+from promptstudio.cli.failure import report as tell
 from promptstudio.cli.run import run_async
 from promptstudio.config import Settings
 from promptstudio.errors import Interrupted, NothingSelected, PromptStudioError, UserError
-from promptstudio.evals.evaluate import EvalOptions, Finished, evaluate, prepare
-from promptstudio.evals.forecast import forecast
+from promptstudio.evals.evaluate import EvalOptions, Finished, prepare
+from promptstudio.evals.forecast import Forecast, forecast
+from promptstudio.evals.plan import Plan
+from promptstudio.evals.preflight import Preflight
 from promptstudio.evals.report import ReportRequest, report_requests, write_reports
 from promptstudio.evals.runner import Limits
 from promptstudio.evals.schema import Outcome
@@ -96,7 +100,9 @@ def eval_suites(
             tuple(model or ()),
             concurrency or settings.eval.get("concurrency"),
             fresh=fresh,
-            wires=choose_wires(settings, "eval", cache=cache and not fresh, record=record, replay=replay),
+            wires=choose_wires(
+                settings, "eval", cache=options.cache_of(cache, fresh=fresh), record=record, replay=replay
+            ),
             limits=Limits(options.dollars(max_cost), max_errors),
             history=not no_history,
         ),
@@ -148,11 +154,7 @@ def finish_all(chosen: Chosen, finished: list[Finished], refused: list[PromptStu
     if refused and (not finished or not chosen.as_json):
         if len(refused) == 1 and not finished:
             raise refused[0]
-        for error in refused:
-            for problem in error.problems:
-                chosen.context.output.labeled("error", str(problem), "red")
-                if problem.hint:
-                    chosen.context.output.labeled("hint", problem.hint, "cyan")
+        _print_refused(chosen.context, refused)
     return worst_of([*(one.exit_code for one in finished), *(error.exit_code for error in refused)])
 
 
@@ -164,11 +166,11 @@ def run_suite(chosen: Chosen, suite: Suite) -> Finished:
     """Run one suite, shown as it goes, and print how it ended."""
     context, settings = chosen.context, chosen.settings
     wanted = replace(chosen.options, selection=_again(chosen, suite))
-    repeat = repeat_of_suite(context, suite.path, replay=wanted.wires.replay, root=settings.root)
+    repeat = repeat_of_suite(context, suite.path, wanted)
     if chosen.is_test:
-        repeat = replace(repeat, words=("test", *suite.prompts), has_prompt=False)
+        repeat = replace(repeat, words=(*repeat.words[:-2], "test", *suite.prompts), has_prompt=False)
     with EvalView(context, repeat) as view:
-        finished: Finished = run_async(lambda: evaluate(suite, settings, context.env, wanted, view.watcher))
+        finished: Finished = run_async(lambda: evaluate_until_stopped(suite, settings, context, wanted, view.watcher))
     if not chosen.as_json:
         print_end(context, finished, view.parts)
     return finished
@@ -193,12 +195,24 @@ def _again(chosen: Chosen, suite: Suite) -> Selection:
 def _look(chosen: Chosen, paths: Sequence[Path], *, is_plan: bool) -> int:
     """Check suites, and say what they would cost, without a call."""
     context, settings = chosen.context, chosen.settings
-    suites = [load_suite(path, settings) for path in paths]
-    prepared = [
-        prepare(suite, settings, replace(chosen.options, selection=_again(chosen, suite)), None) for suite in suites
-    ]
-    forecasts = [
-        asyncio.run(forecast(plan, settings, context.env, chosen.options)) if is_plan else [] for plan, _ in prepared
-    ]
-    print_forecasts(context, prepared, forecasts, as_json=chosen.as_json)
-    return 0
+    looked: list[tuple[Plan, Preflight]] = []
+    forecasts: list[list[Forecast]] = []
+    refused: list[PromptStudioError] = []
+    for path in paths:
+        try:
+            suite = load_suite(path, settings)
+            plan, found = prepare(suite, settings, replace(chosen.options, selection=_again(chosen, suite)), None)
+            forecasts.append(asyncio.run(forecast(plan, settings, context.env, chosen.options)) if is_plan else [])
+            looked.append((plan, found))
+        except (UserError, NothingSelected) as error:
+            refused.append(error)
+    if refused and not looked and len(refused) == 1:
+        raise refused[0]
+    print_forecasts(context, looked, forecasts, as_json=chosen.as_json)
+    _print_refused(context, refused)
+    return worst_of([0, *(error.exit_code for error in refused)])
+
+
+def _print_refused(context: Context, refused: Sequence[PromptStudioError]) -> None:
+    for error in refused:
+        tell(error, context, as_json=False)

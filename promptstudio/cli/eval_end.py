@@ -10,6 +10,7 @@ from promptstudio.cli.eval_view import Parts, cost_text
 from promptstudio.evals.coding import run_data
 from promptstudio.evals.evaluate import Finished
 from promptstudio.evals.forecast import Forecast
+from promptstudio.evals.gate import share_text
 from promptstudio.evals.plan import Plan
 from promptstudio.evals.preflight import Preflight
 from promptstudio.evals.totals import OUTCOMES, Totals
@@ -30,7 +31,7 @@ def print_end(context: Context, finished: Finished, parts: Parts) -> None:
     rows = [(prompt, model, *_cells(totals)) for (prompt, model), totals in parts.items()]
     keep = [index for index in range(len(_HEADER)) if index < 4 or any(row[index] not in ("0", "-") for row in rows)]
     output.table([tuple(row[index] for index in keep) for row in rows], header=tuple(_HEADER[index] for index in keep))
-    for check in finished.checks:
+    for check in finished.checks if finished.run.status == "finished" else ():  # half a run has met no gate
         mark = "met" if check.is_met else "MISSED"
         scope = f"{check.scope}: " if check.scope else ""
         output.line(f"{mark:<7} {scope}{check.name} {check.found}, wanted {check.wanted}")
@@ -43,7 +44,7 @@ def _cells(totals: Totals) -> tuple[str, ...]:
     cost = totals.figure("cost_usd")
     return (
         *(f"{totals.counts[outcome]:,}" for outcome in OUTCOMES),
-        f"{rate:.1%}" if rate is not None else "-",
+        share_text(rate) if rate is not None else "-",
         f"${cost:.4f}" if cost else "-",
         *(_ms(totals.latency_ms(share)) for share in (0.5, 0.95)),
         f"{totals.cached:,}",

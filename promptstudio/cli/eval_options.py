@@ -63,6 +63,11 @@ def dollars(text: str | None) -> Decimal | None:
     return amount
 
 
+def cache_of(cache: bool | None, *, fresh: bool) -> bool | None:
+    """Leave the cache out of --fresh, which takes nothing from before; --cache beside it says otherwise."""
+    return False if fresh and cache is None else cache
+
+
 def check_texts(given: Mapping[str, Sequence[str] | None]) -> None:
     """Refuse an empty value: most often the variable behind it is not set, and an empty filter means everything."""
     for flag, values in given.items():

@@ -48,7 +48,7 @@ def run_tests(
     context: Context = ctx.obj
     settings = context.project_settings()
     addresses = list(prompts or ()) or _with_tests(settings)
-    wires = choose_wires(settings, "eval", cache=cache, record=record, replay=replay)
+    wires = choose_wires(settings, "eval", cache=options.cache_of(cache, fresh=fresh), record=record, replay=replay)
     chosen = Chosen(
         context,
         settings,

@@ -45,7 +45,7 @@ def score(
     chosen = Chosen(
         context,
         settings,
-        EvalOptions(models=_models(record.models, load()), regrade=True, grading=record, wires=WireChoice()),
+        EvalOptions(models=_models(record, load()), regrade=True, grading=record, wires=WireChoice()),
         report_requests(report or (), context.env),
         as_json=as_json,
     )
@@ -60,6 +60,8 @@ def _suite_for(record: RunRecord, suite: str | None, settings: Settings) -> Call
     return partial(load_suite, path, settings)
 
 
-def _models(asked: tuple[str, ...], suite: Suite) -> tuple[str, ...]:
-    """Return the models of the run where the suite names others: the answers are theirs."""
-    return () if set(suite.models) == set(asked) or not suite.models else asked
+def _models(record: RunRecord, suite: Suite) -> tuple[str, ...]:
+    """Return the models the run was asked with, or its own where the suite names others: the answers are theirs."""
+    if asked := record.options.get("models"):
+        return tuple(asked)
+    return () if set(suite.models) == set(record.models) or not suite.models else record.models

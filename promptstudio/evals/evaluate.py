@@ -207,6 +207,7 @@ def _record(plan: Plan, settings: Settings, options: EvalOptions, store: EvalSto
         options={
             "targets": targets,
             "selection": _plain(asdict(options.selection)),
+            "models": list(options.models),
             "concurrency": options.concurrency,
             "owner": store.owner(),
             "mark": _mark(options),

@@ -95,9 +95,14 @@ def _bound(name: str, limit: float) -> str:
     return f"{'at least' if name in _AT_LEAST else 'at most'} {_number(name, limit)}"
 
 
+def share_text(value: float) -> str:
+    """A share in percent; what is not quite all never reads as 100.0%."""
+    return f"{min(value, 0.999) if value < 1 else value:.1%}"
+
+
 def _number(name: str, value: float) -> str:
     if name == "pass_rate":
-        return f"{value:.1%}"
+        return share_text(value)
     if name == "cost_usd":
         return f"${value:.4f}"
     return f"{value:,.0f} ms" if name.endswith("_ms") else f"{value:g}"

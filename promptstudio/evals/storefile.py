@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from promptstudio.errors import HistoryError
 
@@ -108,7 +109,7 @@ def _fact(path: Path, error: sqlite3.Error | OSError) -> str:
 
 def _hint(path: Path, error: sqlite3.Error | OSError) -> str:
     if _is_damaged(error):
-        return f"put it aside, and the next run begins a new one: mv {path} {path.name}.damaged"
+        return f"put it aside, and the next run begins a new one: mv {quote(str(path))} {quote(f'{path}.damaged')}"
     return "free some space" if "full" in str(error) else "`ps doctor` checks the project's files"
 
 

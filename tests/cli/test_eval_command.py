@@ -268,14 +268,75 @@ def test_a_stopped_run_exits_130_and_the_same_command_asks_only_the_rest(
     while len(provider.asked) < 10 and time.monotonic() < until:
         time.sleep(0.02)
     os.killpg(process.pid, stop)
-    _, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    assert "interrupted: " in out
+    assert "met " not in out
+    assert "once more stops now" in err
     assert "Traceback" not in err
     provider.delay_s = 0.0
-    before = len(provider.asked)
-    done = ps("eval", "--json")
+    done = ps("eval", "--json", "--no-cache")
     assert done.json["suites"][0]["totals"]["pass"] == 60
-    assert len(provider.asked) - before <= 60 - (before - 2)
+    assert len(provider.asked) == len(set(provider.asked)) == 60  # what was under way ended, and was stored
+
+
+def test_a_second_signal_stops_at_once_and_what_ended_is_still_stored(
+    project: Project, ps: Script, provider: Provider
+) -> None:
+    many(project, 12)
+    assert ps("eval", "--first", "3", "--no-cache").code == 0
+    provider.delay_s = 20.0
+    process = subprocess.Popen(
+        [SCRIPTS / "ps", "eval", "--concurrency", "2", "--no-cache"], env=ps.environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while len(provider.asked) < 5 and time.monotonic() < until:
+        time.sleep(0.02)
+    for line in iter(process.stderr.readline, ""):  # type: ignore[union-attr]
+        if "12 cases" in line:
+            process.send_signal(signal.SIGINT)
+        if "once more" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, err = process.communicate(timeout=15)  # and not the 20 seconds of the calls
+    assert process.returncode == 130, err
+    assert "stopped; 3 cases that ended are stored" in err
+    assert "Warning" not in err
+
+
+def test_fresh_asks_everything_again_and_takes_nothing_from_the_cache(
+    project: Project, ps: Script, provider: Provider
+) -> None:
+    many(project, 3)
+    for more in ([], [], ["--fresh"]):
+        assert ps("eval", *more).code == 0
+    assert len(provider.asked) == 6
+
+
+def test_a_model_of_the_command_line_is_part_of_what_repeats_a_case_and_of_what_is_scored(
+    project: Project, ps: Script, provider: Provider
+) -> None:
+    project.write("evals/greet.yaml", SUITE)
+    done = ps("eval", "-m", "loopback/other")
+    assert done.code == 1
+    [command] = [line.strip() for line in done.err.splitlines() if line.startswith("    ps eval")]
+    assert command == """ps eval evals/greet.yaml --case 'bo'"'"'s case' -m loopback/other"""
+    again = subprocess.run(["/bin/sh", "-c", command], env=ps.environment(), capture_output=True, check=False)
+    assert again.returncode == 1
+    assert len(provider.asked) == 3
+    scored = ps("score", ps("runs", "list", "--json").json[1]["id"], "--json").json["suites"][0]
+    assert (scored["totals"]["pass"], scored["totals"]["unscored"]) == (2, 0)
+
+
+def test_check_looks_at_every_suite_though_one_is_wrong(project: Project, ps: Script) -> None:
+    project.write("evals/a.yaml", "prompt: greet\ncases: []\n")
+    project.write("evals/b.yaml", PASSING)
+    for option in ("--check", "--plan"):
+        done = ps("eval", option)
+        assert done.code == 2
+        assert "evals/b.yaml: 3 cases" in done.out
+        assert "evals/a.yaml:2:8: cases: the list of cases is empty" in done.err
 
 
 def test_a_killed_run_loses_nothing_that_was_stored(project: Project, ps: Script, provider: Provider) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promptstudio.evals.gate import checks_of, gate_of
+from promptstudio.evals.gate import checks_of, gate_of, share_text
 from promptstudio.evals.schema import Outcome
 from promptstudio.evals.totals import CaseEnd, Totals, totals_of
 
@@ -78,3 +78,8 @@ def test_memory_does_not_grow_with_the_cases() -> None:
     assert len(totals._parts) <= 2_000
     assert len(totals._latencies) < 400
     assert totals.judged == 20_000
+
+
+@pytest.mark.parametrize(("share", "text"), [(1.0, "100.0%"), (0.9999, "99.9%"), (0.5, "50.0%"), (0.0, "0.0%")])
+def test_what_is_not_quite_all_never_reads_as_all(share: float, text: str) -> None:
+    assert share_text(share) == text
