@@ -10,11 +10,9 @@ import shutil
 import sqlite3
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.measure import Bar
 from benchmarks.workspace import PS, Workspace
@@ -66,7 +64,7 @@ def _write_suites(workspace: Workspace) -> None:
 def _beside_the_ideal(workspace: Workspace) -> list[Bar]:
     """1,000 cases on a provider that takes 200 ms, 32 at once; start-up is what one case takes, less its 200 ms."""
     ratios = []
-    with _provider(workspace, DELAY_MS):
+    with workspace.provider("benchmarks.slow_provider", str(DELAY_MS)):
         for _ in range(ROUNDS):
             start_s = _eval(workspace, "greet-1").wall_s - DELAY_MS / 1000
             whole_s = _eval(workspace, f"greet-{CASES}", "--concurrency", str(AT_ONCE)).wall_s
@@ -79,7 +77,7 @@ def _beside_the_ideal(workspace: Workspace) -> list[Bar]:
 def _per_case(workspace: Workspace) -> list[Bar]:
     """CPU of a case that is asked, and of one that is stored; bytes of the databases beyond the text."""
     asked, stored, bytes_each = [], [], 0.0
-    with _provider(workspace, 0):
+    with workspace.provider("benchmarks.slow_provider", "0"):
         for _ in range(ROUNDS):
             one = _eval(workspace, "greet-1")
             many = _eval(workspace, f"greet-{CASES}", "--concurrency", str(AT_ONCE))
@@ -132,26 +130,6 @@ def _bytes_per_case(workspace: Workspace) -> float:
         sql = "SELECT sum(length(r.inputs) + length(r.messages) + length(p.response_text)) FROM prompt_requests r"
         text = database.execute(f"{sql} JOIN prompt_responses p ON p.prompt_id = r.id").fetchone()[0]
     return float((size - text) / CASES)
-
-
-@contextlib.contextmanager
-def _provider(workspace: Workspace, delay_ms: int) -> Iterator[None]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.slow_provider", str(delay_ms)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parent.parent,
-    )
-    assert process.stdout is not None
-    try:
-        port = int(process.stdout.readline())
-        toml = f'[providers.loopback]\napi_base = "http://127.0.0.1:{port}/v1"\n'
-        (workspace.project / "promptstudio.toml").write_text(toml)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 def _spread(values: Sequence[float]) -> str:

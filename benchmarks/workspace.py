@@ -39,10 +39,10 @@ class Workspace:
         }
 
     @contextlib.contextmanager
-    def provider(self) -> Iterator[None]:
-        """Start the loopback provider and lead both programs to it."""
+    def provider(self, *words: str) -> Iterator[None]:
+        """Start a loopback provider and lead both programs to it: the quick one, or a module with its arguments."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.provider"],
+            [sys.executable, "-m", *(words or ("benchmarks.provider",))],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parent.parent,

@@ -33,7 +33,7 @@ from promptstudio.evals.assertions.score import case_outcome, metric_means, scor
 from promptstudio.evals.limits import Account, Accounts, Closed
 from promptstudio.evals.plan import Plan, Target, Task, values_of
 from promptstudio.evals.records import CaseResult
-from promptstudio.evals.schema import Answer, Score
+from promptstudio.evals.schema import Answer, Outcome, Score
 from promptstudio.evals.totals import Totals
 from promptstudio.providers.connect import route_for
 from promptstudio.runner import Runner
@@ -231,7 +231,7 @@ class Evaluation:
             judged = await self._judged(task, stored.answers, _Talk())
             return replace(judged, request_id=stored.request_id, reused=True, saved_usd=stored.saved_usd)
         if self.regrade:
-            return _unscored(task, "there is no stored answer to grade")
+            return _ended(task, "unscored", "there is no stored answer to grade")
         return await self._asked(task)
 
     async def _asked(self, task: Task) -> CaseResult:
@@ -305,15 +305,8 @@ class Evaluation:
         scores = await self._scores(task, answers)
         ended = case_outcome(scores, self.plan.threshold_of(task.example))
         answer = answers[-1] if answers else None
-        return CaseResult(
-            key=task.key,
-            answer_key=task.answer_key,
-            case=task.example.case,
-            prompt=task.target.address,
-            model=task.target.model,
-            repeat=task.repeat,
-            outcome=ended.outcome,
-            reason=ended.reason,
+        return replace(
+            _ended(task, ended.outcome, ended.reason),
             score=ended.score,
             scores=scores,
             metrics=metric_means(scores),
@@ -324,7 +317,6 @@ class Evaluation:
             latency_ms=_latency_ms(answers),
             cached=bool(talk.runs) and all(run.cached for run in talk.runs),
             request_id=talk.request_id,
-            behavior=task.target.prompt.identity.behavior,
         )
 
     async def _scores(self, task: Task, answers: tuple[Answer, ...]) -> tuple[Score, ...]:
@@ -417,8 +409,8 @@ def _info(error: PromptStudioError) -> ErrorInfo:
     return ErrorInfo(error.kind, error.message, error.hint)
 
 
-def _failed(task: Task, error: ErrorInfo, talk: _Talk) -> CaseResult:
-    """Return the result of a case that has no answer: an error, never a fail."""
+def _ended(task: Task, outcome: Outcome, reason: str) -> CaseResult:
+    """Return a result with what a task says of itself."""
     return CaseResult(
         key=task.key,
         answer_key=task.answer_key,
@@ -426,24 +418,13 @@ def _failed(task: Task, error: ErrorInfo, talk: _Talk) -> CaseResult:
         prompt=task.target.address,
         model=task.target.model,
         repeat=task.repeat,
-        outcome="error",
-        reason=f"{error.kind}: {error.message}".partition("\n")[0],
-        error=error,
-        cost_usd=talk.cost_usd,
-        request_id=talk.request_id,
-        behavior=task.target.prompt.identity.behavior,
-    )
-
-
-def _unscored(task: Task, reason: str) -> CaseResult:
-    return CaseResult(
-        key=task.key,
-        answer_key=task.answer_key,
-        case=task.example.case,
-        prompt=task.target.address,
-        model=task.target.model,
-        repeat=task.repeat,
-        outcome="unscored",
+        outcome=outcome,
         reason=reason,
         behavior=task.target.prompt.identity.behavior,
     )
+
+
+def _failed(task: Task, error: ErrorInfo, talk: _Talk) -> CaseResult:
+    """Return the result of a case that has no answer: an error, never a fail."""
+    ended = _ended(task, "error", f"{error.kind}: {error.message}".partition("\n")[0])
+    return replace(ended, error=error, cost_usd=talk.cost_usd, request_id=talk.request_id)
