@@ -70,11 +70,11 @@ $(READY): pyproject.toml requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Pins of everything that development and CI use, for all platforms; no index addresses.
+# Pins of everything that development and CI use, the extras among it, for all platforms; no index addresses.
 requirements: $(READY)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header \
-		--group dev pyproject.toml --output-file requirements-dev.txt --upgrade
+		--group dev --all-extras pyproject.toml --output-file requirements-dev.txt --upgrade
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import evals, handover, history, run, soak, start, versions
+from benchmarks import eval_peers, evals, handover, history, judge, run, soak, start, statistics, versions
 from benchmarks.measure import Bar
 from benchmarks.workspace import Workspace, make_workspace
 
@@ -27,6 +27,9 @@ BENCHMARKS: tuple[tuple[str, str, Benchmark, bool], ...] = (
     ("history", "100,000 runs: list and search", history.measure, True),
     ("versions", "1,000 prompts and 2,000 commits: log, diff, blame, verify, list", versions.measure, True),
     ("evals", "evaluations: 1,000 and 20,000 cases", evals.measure, True),
+    ("eval-peers", "the same beside promptfoo and pydantic-evals", eval_peers.measure, True),
+    ("judge", "a judged suite: 500 cases, three verdicts each", judge.measure, True),
+    ("statistics", "gates on made-up suites: how often they err, and how often they find", statistics.measure, True),
     ("soak", "16 runs at once on one database, 20 times", soak.measure, True),
     ("killed", "16 writers on a new history, each fourth killed, 20 times", soak.measure_killed, False),
     ("million", "1,000,000 runs: list and search; some minutes to build, once", history.measure_million, False),
@@ -55,7 +58,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     names = [row[0] for row in BENCHMARKS]
     listed = "\n".join(
-        f"  {name:<10}{title}{'' if by_default else '  (only by name)'}" for name, title, _, by_default in BENCHMARKS
+        f"  {name:<12}{title}{'' if by_default else '  (only by name)'}" for name, title, _, by_default in BENCHMARKS
     )
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=listed, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -63,6 +66,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", metavar="NAME", nargs="*", help="all but those only by name")
     parser.add_argument("--pairs", type=int, default=10, help="measured pairs of ours and theirs (default 10)")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of the soak (default 20)")
+    parser.add_argument(
+        "--peers", type=Path, metavar="DIR", help="where promptfoo and pydantic-evals are (~/.cache/promptstudio-bench)"
+    )
+    parser.add_argument(
+        "--many",
+        type=int,
+        default=evals.MANY,
+        help="cases for the memory of the peers; 0 leaves it out (default 20000)",
+    )
     options = parser.parse_args()
     for name in options.names:
         if name not in names:

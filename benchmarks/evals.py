@@ -11,8 +11,10 @@ import sqlite3
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from benchmarks.measure import Bar
 from benchmarks.workspace import PS, Workspace
@@ -43,7 +45,7 @@ class Took:
 
 
 def measure(workspace: Workspace, _options: argparse.Namespace) -> list[Bar]:
-    _write_suites(workspace)
+    write_suites(workspace, MANY)
     return [
         *_beside_the_ideal(workspace),
         *_per_case(workspace),
@@ -51,10 +53,10 @@ def measure(workspace: Workspace, _options: argparse.Namespace) -> list[Bar]:
     ]
 
 
-def _write_suites(workspace: Workspace) -> None:
+def write_suites(workspace: Workspace, many: int) -> None:
     folder = workspace.project / "evals"
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    for count in (1, CASES, MANY):
+    for count in {1, CASES, many} - {0}:
         lines = (json.dumps({"id": f"c{number}", "inputs": {"name": f"Name{number}"}}) for number in range(count))
         (folder / f"data/{count}.jsonl").write_text("\n".join(lines) + "\n")
         for prompt in ("greet", "echo"):
@@ -106,13 +108,20 @@ def _memory(workspace: Workspace) -> list[Bar]:
 def _eval(workspace: Workspace, suite: str, *options: str, keep: bool = False) -> Took:
     if not keep:
         shutil.rmtree(workspace.project / ".promptstudio", ignore_errors=True)
-    command = (PS, "eval", f"evals/{suite}.yaml", *options)
-    started = time.perf_counter()
-    with subprocess.Popen(command, env=workspace.env, cwd=workspace.project, stdout=-3, stderr=-3) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} failed with {process.returncode}")
+    return timed((PS, "eval", f"evals/{suite}.yaml", *options), workspace.env, workspace.project)
+
+
+def timed(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path, printed: str | None = None) -> Took:
+    """Run a command that is to succeed, and perhaps to print just this."""
+    with TemporaryFile() as out:
+        started = time.perf_counter()
+        with subprocess.Popen(command, env=env, cwd=cwd, stdout=out, stderr=subprocess.STDOUT) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        said = out.read().decode(errors="replace")
+    if process.returncode or printed not in (None, said):
+        raise SystemExit(f"{' '.join(map(str, command))} failed with {process.returncode}:\n{said[-2000:]}")
     return Took(usage.ru_utime + usage.ru_stime, time.perf_counter() - started, usage.ru_maxrss / 1024)
 
 

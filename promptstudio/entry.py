@@ -13,7 +13,7 @@ import sys
 COMMANDS = (
     "run", "list", "show", "search", "new", "edit", "cp", "mv", "fmt", "lint", "models", "import", "export",
     "log", "blame", "diff", "changelog", "bump", "tag", "release", "promote", "rollback", "label", "evidence",
-    "verify", "check", "note", "bundle", "git", "eval", "score", "test", "runs", "history", "cache",
+    "verify", "check", "note", "bundle", "git", "eval", "ab", "bisect", "score", "mutate", "generate", "judge", "test", "runs", "history", "cache",
     "cassette", "init", "doctor", "schema", "completion",
 )  # fmt: skip
 LONG_OPTIONS = ("--help", "--version", "--project", "--no-color", "--debug")

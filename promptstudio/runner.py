@@ -130,7 +130,11 @@ class Runner:
     ) -> Outcome:
         """Run a prompt once. Raises `UserError` before anything is sent; what fails afterwards is in the outcome."""
         plan = plan_run(prompt, values, self.settings, self.env, options, without_secrets=self.wires.reach == "never")
-        facts, user = await self._who_and_where(prompt)
+        return await self.run_plan(plan, options, emit)
+
+    async def run_plan(self, plan: Plan, options: RunOptions, emit: Emit | None = None) -> Outcome:
+        """Run what was decided. What fails is in the outcome."""
+        facts, user = await self._who_and_where(plan.prompt)
         row = _request_row(plan, options, facts, user)
         if self.history is not None:
             self.history.begin(row)
@@ -368,7 +372,6 @@ def _request(plan: Plan, connection: Any, emit: Emit | None) -> Request:
         output=plan.prompt.output,
         output_model=plan.output_model,
         tools=plan.tools,
-        prompt_name=plan.prompt.name,
         emit=emit,
     )
 

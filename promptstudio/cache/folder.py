@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from promptstudio.cache.cassette import AGAIN, Answer, Cassette, cassette_text, read_cassette
+from promptstudio.cache.cassette import AGAIN, Answer, Cassette, cassette_text, read_cassette, without_vectors
 from promptstudio.cache.difference import differences, nearest
 from promptstudio.cache.locks import folder_lock
 from promptstudio.cache.request import Content
@@ -136,7 +136,7 @@ class CassetteFolder:
                 fact = f"the same request is recorded in {Path(seen[cassette.id]).name} too"
                 problems.append(Problem(fact, file=shown, line=2, hint="remove one of the two"))
             seen.setdefault(cassette.id, shown)
-            for line, column, kind in find_secrets(path.read_text(encoding="utf-8")):
+            for line, column, kind in find_secrets(without_vectors(path.read_text(encoding="utf-8"))):
                 fact = f"this looks like a secret ({kind})"
                 problems.append(Problem(fact, file=shown, line=line, column=column, hint="revoke it, and record again"))
             yield Checked(path, cassette, tuple(problems))

@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 from promptstudio.cache.answer import kept_reply, stream_again
 from promptstudio.cache.cassette import Answer, Cassette, raw_of
+from promptstudio.cache.embeddings import RecordingEmbeddingWire, ReplayedEmbeddingWire
 from promptstudio.cache.folder import CassetteFolder
 from promptstudio.cache.request import Clean, Content, cleaned, content_id, content_of
 from promptstudio.errors import NotFoundError
@@ -56,6 +57,8 @@ class RecordingWires:
         return self.inner.reach
 
     def wire_for(self, connection: Connection, call: WireCall) -> Wire:
+        if call.embeds:
+            return RecordingEmbeddingWire(self, call, _clean_for(connection))
         return RecordWire(self, self.inner.wire_for(connection, call), call)
 
 
@@ -130,7 +133,7 @@ class ReplayWires:
         self.asked: Counter[str] = Counter()
 
     def wire_for(self, connection: Connection, call: WireCall) -> Wire:  # noqa: ARG002  the shape of `Wires`
-        return ReplayWire(self, call)
+        return ReplayedEmbeddingWire(self, call, _without_secrets) if call.embeds else ReplayWire(self, call)
 
 
 class ReplayWire:

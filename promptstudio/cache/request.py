@@ -52,6 +52,21 @@ def content_of(arguments: Mapping[str, Any], model: str, clean: Clean | None = N
     return kept if clean is None else cleaned(kept, clean)
 
 
+def embedding_content(text: str, model: str, dimensions: int | None, clean: Clean | None = None) -> Content:
+    """Return what the vector of a text depends on."""
+    content: Content = {"model": model, "input": _plain(text)}
+    if dimensions is not None:
+        content["parameters"] = {"dimensions": dimensions}
+    return content if clean is None else cleaned(content, clean)
+
+
+def embedding_parts(content: Content, connection: Connection) -> dict[str, Any]:
+    """Return the parts of an embedding's key for `explain`."""
+    parts: dict[str, Any] = {"route": connection.route, "endpoint": endpoint_of(connection)}
+    parts["input"] = _sha256(content["input"])[:12]
+    return parts | {f"parameters.{name}": value for name, value in content.get("parameters", {}).items()}
+
+
 def _schema_said_nowhere_else(arguments: Mapping[str, Any]) -> Any:
     """Tools and response formats carry the output schema themselves."""
     has_schema = arguments.get("tools") or (arguments.get("response_format") or {}).get("type") == "json_schema"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promptstudio.cache.database import Database, Note, Statement
-from promptstudio.cache.locks import Claim, sweep_claims
+from promptstudio.cache.locks import Right, Rights
 from promptstudio.cache.schema import Entry, Kept, Limits, ModelStats, NewEntry, Stats, moment_of
 from promptstudio.errors import NotFoundError, UsageError
 from promptstudio.types import Saved
@@ -60,7 +60,7 @@ class CacheStore:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._puts = 0
         self._flushed_at = time.monotonic()
-        self._claims = self.database.path.with_name(self.database.path.name + ".locks")
+        self._rights = Rights(self.database.path)
 
     @property
     def path(self) -> Path:
@@ -121,9 +121,9 @@ class CacheStore:
             self._counts[model, "not_kept"] += 1
         self._flush_now_and_then()
 
-    def claim(self, key: bytes) -> Claim:
+    def claim(self, key: bytes) -> Right:
         """Return the right, not yet taken, to be the one who asks for an answer."""
-        return Claim(self._claims, key.hex())
+        return self._rights.right(key)
 
     def flush(self) -> None:
         """Write what was used and counted since the last time."""
@@ -144,6 +144,7 @@ class CacheStore:
         if self._puts:
             self.trim()
         self.database.close()
+        self._rights.close()
 
     def trim(self) -> int:
         """Remove what is too old, then what was not used for longest until the rest fits; return how many."""
@@ -162,7 +163,7 @@ class CacheStore:
             removed = self.database.write([("DELETE FROM answers WHERE created_at < ?", (older_than,))]) or 0
         removed += self.trim()
         self.database.shrink()
-        sweep_claims(self._claims)
+        self._rights.sweep()
         return removed
 
     def would_prune(self, *, older_than: int | None = None) -> int:
@@ -175,7 +176,7 @@ class CacheStore:
         """Remove all answers; what was counted stays."""
         removed = self.database.write([("DELETE FROM answers", ())]) or 0
         self.database.shrink()
-        sweep_claims(self._claims)
+        self._rights.sweep()
         return removed
 
     def entries(self, *, limit: int = 20, prompt: str | None = None, model: str | None = None) -> list[Entry]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptstudio.cache.answer import as_kept, kept_reply, stream_again, why_not_kept
-from promptstudio.cache.locks import Claim
-from promptstudio.cache.request import cache_key, content_of, key_parts
+from promptstudio.cache.embeddings import CachedEmbeddingWire
+from promptstudio.cache.locks import Right
+from promptstudio.cache.request import Content, cache_key, content_of, key_parts
 from promptstudio.cache.schema import NewEntry
 from promptstudio.cache.store import CacheStore
 from promptstudio.providers.call import load_libraries
@@ -33,6 +34,7 @@ class _Asked:
     """One request on its way through the cache."""
 
     key: bytes
+    content: Content
     connection: Connection
     arguments: Mapping[str, Any]
     timeout_s: float
@@ -97,12 +99,15 @@ class CachedWires:
         self.keeps_secrets = keeps_secrets
         self.flights: dict[Flight, asyncio.Future[Reply | None]] = {}
         self.writing = _Writing(store)
+        self.loaded: set[str] = set()
 
     @property
     def reach(self) -> Reach:
         return "perhaps" if self.inner.reach == "always" else self.inner.reach
 
     def wire_for(self, connection: Connection, call: WireCall) -> Wire:
+        if call.embeds:
+            return CachedEmbeddingWire(self, call)
         return self.inner.wire_for(connection, call) if call.is_verdict else CacheWire(self, call)
 
     def close(self) -> None:
@@ -124,11 +129,12 @@ class CacheWire:
     ) -> Reply:
         """Answer from the store, or ask and store."""
         try:
-            key = cache_key(content_of(arguments, connection.model), connection, self._call.repeat)
+            content = content_of(arguments, connection.model)
+            key = cache_key(content, connection, self._call.repeat)
         except (TypeError, ValueError):  # a parameter that is no JSON: there is nothing to compare
             return await self._ask(connection, arguments, timeout_s, emit)
         self._last = key
-        asked = _Asked(key, connection, arguments, timeout_s, emit, time.monotonic() + timeout_s)
+        asked = _Asked(key, content, connection, arguments, timeout_s, emit, time.monotonic() + timeout_s)
         return await self._found(asked) or await self._shared(asked)
 
     def forget_last(self) -> None:
@@ -189,8 +195,7 @@ class CacheWire:
             text = json.dumps(reply.raw, separators=(",", ":"))
         except (TypeError, ValueError):  # an answer that is no JSON cannot come back the same
             return False
-        content = content_of(asked.arguments, asked.connection.model)
-        parts = key_parts(content, asked.connection, self._call.repeat)
+        parts = key_parts(asked.content, asked.connection, self._call.repeat)
         saved = Saved(reply.cost_usd, duration_ms)
         entry = NewEntry(asked.key, self._call.prompt, asked.connection.model, parts, text, saved)
         return await self._wires.writing.keep(entry)
@@ -199,13 +204,15 @@ class CacheWire:
         self, connection: Connection, arguments: Mapping[str, Any], timeout_s: float, emit: Emit | None
     ) -> Reply:
         if self._inner is None:
-            if self._wires.inner.reach == "always":  # its libraries were left out, for the case that this is a hit
+            loaded, provider = self._wires.loaded, connection.provider
+            if self._wires.inner.reach == "always" and provider not in loaded:  # left out, as this might be a hit
                 await asyncio.to_thread(load_libraries, connection.model, typed=False)
+                loaded.add(provider)
             self._inner = self._wires.inner.wire_for(connection, self._call)
         return await self._inner.send(connection, arguments, timeout_s=timeout_s, emit=emit)
 
 
-async def _taken(claim: Claim, asked: _Asked) -> bool:
+async def _taken(claim: Right, asked: _Asked) -> bool:
     """Wait for the claim as long as the call may take; False where it was not to be had."""
     look_s = FIRST_LOOK_S
     while asked.left_s > 0:

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from promptstudio.cli.context import Context
+from promptstudio.cli.eval_against import print_against
 from promptstudio.cli.eval_view import Parts, cost_text
+from promptstudio.evals.calibrations import judging_line
 from promptstudio.evals.coding import run_data
 from promptstudio.evals.evaluate import Finished
 from promptstudio.evals.forecast import Forecast
-from promptstudio.evals.gate import share_text
+from promptstudio.evals.gate import Check, share_text
 from promptstudio.evals.plan import Plan
 from promptstudio.evals.preflight import Preflight
 from promptstudio.evals.totals import OUTCOMES, Totals
+from promptstudio.output.terminal import safe_cell
+from promptstudio.providers.ngrams import OFFLINE_EMBEDDING
 
 # The exit codes of several suites → the one to return: what says most about what to do comes first.
 _WORST = (130, 4, 2, 3, 5, 1, 6, 0)
@@ -31,12 +35,23 @@ def print_end(context: Context, finished: Finished, parts: Parts) -> None:
     rows = [(prompt, model, *_cells(totals)) for (prompt, model), totals in parts.items()]
     keep = [index for index in range(len(_HEADER)) if index < 4 or any(row[index] not in ("0", "-") for row in rows)]
     output.table([tuple(row[index] for index in keep) for row in rows], header=tuple(_HEADER[index] for index in keep))
+    print_against(context, finished.run.totals.get("against", {}))
     for check in finished.checks if finished.run.status == "finished" else ():  # half a run has met no gate
-        mark = "met" if check.is_met else "MISSED"
-        scope = f"{check.scope}: " if check.scope else ""
-        output.line(f"{mark:<7} {scope}{check.name} {check.found}, wanted {check.wanted}")
+        output.line(check_line(check))
     output.line(finished.sentence)
+    for row in finished.run.totals.get("judges", ()):
+        output.note(safe_cell(judging_line(row)))
     output.note(f"run {finished.run.id} · {cost_text(finished.totals)}")
+
+
+def check_line(check: Check) -> str:
+    """`met     pass_rate 95.0% (95% interval 83.5% to 98.6%), wanted at least 90.0%`."""
+    mark = "met" if check.is_met else "MISSED"
+    if check.is_inconclusive:
+        mark = "unsure" if check.is_met else "UNSURE"
+    scope = f"{check.scope}: " if check.scope else ""
+    note = f" ({check.note})" if check.note else ""
+    return f"{mark:<7} {scope}{check.name} {check.found}{note}, wanted {check.wanted}"
 
 
 def _cells(totals: Totals) -> tuple[str, ...]:
@@ -76,11 +91,21 @@ def print_forecasts(
         context.output.line(
             f"{plan.suite.shown}: {_cases(found.cases)}, {found.tasks:,} to judge, nothing to complain about"
         )
+        for model, count in found.comparisons.items():
+            context.output.line(f"embeddings: {_comparisons(count)} by {model}{_calls_at_most(model, count)}")
         for text in found.not_checked:
             context.output.labeled("warning", f"not checked: {text}", "yellow")
         if rows:
             header = ("PROMPT", "MODEL", "CALLS", "STORED", "CACHED", "TO ASK", "INPUT TOKENS", "OUTPUT TOKENS", "COST")
             context.output.table([_forecast_cells(row) for row in rows], header=header)
+
+
+def _comparisons(count: int) -> str:
+    return "1 comparison" if count == 1 else f"{count:,} comparisons"
+
+
+def _calls_at_most(model: str, count: int) -> str:
+    return ", without a call" if model == OFFLINE_EMBEDDING else f", at most {count:,} call{'s' if count > 1 else ''}"
 
 
 def _forecast_cells(row: Forecast) -> tuple[str, ...]:
@@ -96,11 +121,14 @@ def _plan_object(plan: Plan, found: Preflight, rows: Sequence[Forecast]) -> dict
         "file": plan.suite.shown,
         "cases": found.cases,
         "tasks": found.tasks,
+        "embeddings": dict(found.comparisons),
         "not_checked": list(found.not_checked),
         "targets": [
             {
                 "prompt": row.prompt,
                 "model": row.model,
+                "embeds": row.embeds,
+                "judges": row.judges,
                 "calls": row.calls,
                 "stored": row.stored,
                 "cached": row.cached,

@@ -42,6 +42,20 @@ MaxCost = Annotated[str | None, typer.Option("--max-cost", metavar="USD", help="
 MaxErrors = Annotated[
     int | None, typer.Option("--max-errors", min=0, metavar="N", help="Stop when more cases end in an error.")
 ]
+Baseline = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="REV", help="Hold the run against a git ref, a label or a run; else the gate's."),
+]
+AcrossEngines = Annotated[
+    bool, typer.Option("--across-engines", help="Compare scores of other engines, versions and judges all the same.")
+]
+Sequential = Annotated[
+    bool, typer.Option("--sequential", help="Stop as soon as what was seen decides the gate (always-valid test).")
+]
+Mde = Annotated[
+    float | None,
+    typer.Option("--mde", metavar="DIFF", help="How many cases and repeats it takes to see this difference; no call."),
+]
 NoHistory = Annotated[bool, typer.Option("--no-history", help="Keep the calls out of `ps history`.")]
 Reports = Annotated[
     list[str] | None,

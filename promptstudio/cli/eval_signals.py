@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,23 +14,30 @@ from promptstudio.config import Settings
 from promptstudio.evals.evaluate import EvalOptions, Finished, Started, Watcher, evaluate
 from promptstudio.evals.suite import Suite
 
+Evaluation = Callable[[Suite, Settings, Mapping[str, str], EvalOptions, Watcher], Awaitable[Finished]]
+
 
 async def evaluate_until_stopped(
-    suite: Suite, settings: Settings, context: Context, options: EvalOptions, watcher: Watcher
+    suite: Suite,
+    settings: Settings,
+    context: Context,
+    options: EvalOptions,
+    watcher: Watcher,
+    evaluation: Evaluation = evaluate,
 ) -> Finished:
     """Run a suite. After one signal it ends as `interrupted`; after two, or before its first case, it raises so."""
-    with _listening(watcher.note) as stopper:
+    with listening(watcher.note) as stopper:
 
         def started(begun: Started) -> None:
             stopper.interrupt = begun.interrupt
             watcher.started(begun)
 
         listened = Watcher(started, watcher.case, watcher.note)
-        return await evaluate(suite, settings, context.env, options, listened)
+        return await evaluation(suite, settings, context.env, options, listened)
 
 
 @dataclass(slots=True)
-class _Stopper:
+class Stopper:
     """What a signal does. A call that is answered is paid for, so the first one only asks for no more."""
 
     task: asyncio.Task[Any]
@@ -48,11 +55,11 @@ class _Stopper:
 
 
 @contextmanager
-def _listening(note: Callable[[str], None]) -> Iterator[_Stopper]:
+def listening(note: Callable[[str], None]) -> Iterator[Stopper]:
     """Take the signals over; where the system has no such handlers Ctrl-C stops at once."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None  # noqa: S101  we are in a coroutine
-    stopper, heard = _Stopper(task, note), []
+    stopper, heard = Stopper(task, note), []
     for number in (signal.SIGINT, signal.SIGTERM):
         try:
             loop.add_signal_handler(number, stopper)

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from promptstudio.cli.context import Context
-from promptstudio.cli.eval_repeat import Repeat
 from promptstudio.evals.evaluate import Started, Watcher
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.repeat import Repeat
 from promptstudio.evals.totals import OUTCOMES, Totals
 from promptstudio.output.terminal import safe_cell
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from promptstudio.cli.eval_live import LiveBar
 
 SHOWN_AT_MOST = 50
+SHORT_ID = 18  # of a run: its time, and enough of chance
 EVERY_S = 10.0
 WINDOW_S = 15.0
 Parts = dict[tuple[str, str], Totals]
@@ -81,17 +82,25 @@ def count_texts(totals: Totals) -> list[str]:
 
 
 class EvalView:
-    """One suite while it runs. `parts` are the figures of each prompt and model, for the table at the end."""
+    """One suite while it runs. `parts` are the figures of each prompt and model, for the table at the end.
 
-    def __init__(self, context: Context, repeat: Repeat) -> None:
+    Without `repeat` what fails is not told case by case: it is compared afterwards. `of_sides` says how it is counted.
+    """
+
+    def __init__(self, context: Context, repeat: Repeat | None, *, of_sides: bool = False) -> None:
         self.output = context.output
         self.repeat = repeat
+        self.of_sides = of_sides
         self.parts: Parts = {}
         self.pace = Pace(None)
+        self._run = "last"
+        self._program = context.program
         self._shown = 0
+        self._hints: set[str] = set()
         self._told_at = time.monotonic()
         self._bar: LiveBar | None = None
         self._is_live = is_live(context)
+        self._is_baseline = False
         self.watcher = Watcher(self._started, self._case, self.note)
 
     def __enter__(self) -> EvalView:
@@ -111,19 +120,27 @@ class EvalView:
 
     def _started(self, started: Started) -> None:
         preflight, plan = started.preflight, started.plan
+        self._is_baseline = started.is_baseline
+        self.__exit__()  # the bar of the baseline
         self.pace = Pace(preflight.tasks if preflight.is_whole else None)
         for target in plan.targets:
             self.parts[(target.address, target.model)] = Totals(is_part=True)
-        self.note(f"{started.run.suite}: {_extent(started)}")
+        self._run = started.run.id[:SHORT_ID]
+        self.note(f"{started.run.suite}: {self._extent(started)}")
         if self._is_live and self.output.err is not None:
             from promptstudio.cli.eval_live import LiveBar  # rich: only a terminal needs it
 
             self._bar = LiveBar(self.output.err, self.pace, color=self.output.color)
 
+    def _extent(self, started: Started) -> str:
+        if self.of_sides:
+            return " × ".join([_many(len(started.plan.targets), "side"), _cases_of(started)])
+        return f"{_extent(started)}{', the baseline' if started.is_baseline and self.repeat else ''}"
+
     def _case(self, result: CaseResult, totals: Totals) -> None:
         self.parts[(result.prompt, result.model)].add(result.end)
         self.pace.moved_to(sum(totals.counts.values()))
-        if result.outcome in ("fail", "error"):
+        if result.outcome == "error" or (result.outcome == "fail" and self.repeat and not self._is_baseline):
             self._failure(result)
         if self._bar is not None:
             self._bar.totals = totals
@@ -134,7 +151,7 @@ class EvalView:
     def _failure(self, result: CaseResult) -> None:
         self._shown += 1
         if self._shown == SHOWN_AT_MOST + 1:
-            self.note(f"… what else fails is not shown here: {self.repeat.program} runs show last --failed")
+            self.note(f"… what else fails is not shown here: {self._program} runs show {self._run} --failed")
         if self._shown > SHOWN_AT_MOST:
             return
         several = f"{result.prompt} · {result.model}  " if len(self.parts) > 1 else ""
@@ -143,7 +160,12 @@ class EvalView:
             self._bar.print(safe_cell(line), label=result.outcome.upper(), style=_STYLES[result.outcome])
         else:
             self.output.labeled(result.outcome.upper(), safe_cell(line), _STYLES[result.outcome])
-        self.note(f"    {self.repeat.command(result, several=len(self.parts) > 1)}")
+        if self.repeat is not None:
+            self.note(f"    {self.repeat.command(result, self.parts)}")
+        hint = result.error.hint if result.error is not None else None
+        if hint and hint not in self._hints:  # a key that is missing is missing for every case
+            self._hints.add(hint)
+            self.note(f"    hint: {safe_cell(hint)}")
 
 
 def _extent(started: Started) -> str:
@@ -151,11 +173,14 @@ def _extent(started: Started) -> str:
     plan, preflight = started.plan, started.preflight
     prompts = len({target.address for target in plan.targets})
     models = len({target.model for target in plan.targets})
-    cases = _many(preflight.cases, "case") if preflight.is_whole else "cases that stream"
-    parts = [_many(prompts, "prompt"), _many(models, "model"), cases]
+    parts = [_many(prompts, "prompt"), _many(models, "model"), _cases_of(started)]
     if preflight.is_whole and preflight.tasks > preflight.cases * len(plan.targets):
         parts.append("repeats")
     return " × ".join(parts)
+
+
+def _cases_of(started: Started) -> str:
+    return _many(started.preflight.cases, "case") if started.preflight.is_whole else "cases that stream"
 
 
 def _many(count: int, word: str) -> str:

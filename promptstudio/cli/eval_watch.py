@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from promptstudio.cli.context import Context
 from promptstudio.cli.failure import report
 from promptstudio.config import Settings
 from promptstudio.errors import Interrupted, PromptStudioError
+from promptstudio.evals.suite import load_suite
+from promptstudio.prompts.address import parse_address
+from promptstudio.prompts.library import default_name
 
 EVERY_S = 0.4
 SETTLED_S = 0.2
@@ -19,20 +23,50 @@ _SUFFIXES = (".yaml", ".yml", ".md", ".txt", ".json", ".jsonl", ".csv", ".tsv", 
 Marks = dict[Path, tuple[int, int]]
 
 
-def watch_suites(context: Context, suites: Sequence[Path], settings: Settings, run: Callable[[], int]) -> int:
-    """Run, wait for a save, run again, until Ctrl-C. What is stored is not asked again, so only what a file touches is.
+def watch_suites(
+    context: Context, suites: Sequence[Path], settings: Settings, run: Callable[[Sequence[Path]], int]
+) -> int:
+    """Run, wait for a save, run what it touches again, until Ctrl-C. What is stored is not asked again.
 
     Files are looked at twice a second: that sees saves on every file system, network ones too.
     """
+    touched = suites
     while True:
         before = _marks(suites, settings)
-        _run_once(context, run)
+        _run_once(context, partial(run, touched))
         context.output.note("waiting for a file to be saved; Ctrl-C leaves")
         try:
             changed = _wait(before, suites, settings)
         except KeyboardInterrupt as stop:
             raise Interrupted("stopped watching") from stop
         context.output.note(f"changed: {', '.join(_shown(path, settings) for path in changed[:3])}")
+        touched = touched_by(changed, suites, settings)
+
+
+def touched_by(changed: Sequence[Path], suites: Sequence[Path], settings: Settings) -> Sequence[Path]:
+    """Return the suites that files count for: a suite itself, those with a prompt; for any other file all of them."""
+    found = [suite for suite in suites if suite in changed]
+    names = {_prompt_name(path, settings) for path in changed if path not in found}
+    if not names:
+        return found
+    asked = {suite: _prompts_of(suite, settings) for suite in suites}
+    if not names <= {name for prompts in asked.values() for name in prompts}:
+        return suites  # a partial, a dataset, a function, or a prompt under another name
+    return [suite for suite in suites if suite in found or names & asked[suite]]
+
+
+def _prompt_name(path: Path, settings: Settings) -> str | None:
+    root = settings.prompts_dir
+    if root is None or not path.is_relative_to(root) or path.name.startswith("_"):
+        return None
+    return default_name(path, root)
+
+
+def _prompts_of(suite: Path, settings: Settings) -> frozenset[str]:
+    try:
+        return frozenset(parse_address(address).target for address in load_suite(suite, settings).prompts)
+    except PromptStudioError:  # told when it runs
+        return frozenset()
 
 
 def _run_once(context: Context, run: Callable[[], int]) -> None:

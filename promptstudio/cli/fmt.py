@@ -19,7 +19,7 @@ from promptstudio.errors import NothingSelected, PromptFileError, UsageError, Us
 from promptstudio.prompts.assemble import assemble
 from promptstudio.prompts.filewrite import FileCopy, read_copy, write_atomically
 from promptstudio.prompts.layout import has_layout, laid_out
-from promptstudio.prompts.library import is_cassette, prompt_paths, yaml_paths
+from promptstudio.prompts.library import is_record, prompt_paths, yaml_paths
 from promptstudio.prompts.load import find_file, parse_address, place_of, shown_path_of
 from promptstudio.prompts.prompt import Identity
 from promptstudio.prompts.textfile import MAX_BYTES, decode_text
@@ -102,7 +102,7 @@ def _paths(word: str, settings: Settings) -> Iterator[Path]:
 
 def _below(folder: Path) -> list[Path]:
     """Return the prompts and suites below a folder; other YAML there belongs to somebody else."""
-    return [path for path in sorted(yaml_paths(folder)) if _may_be_ours(path) and not is_cassette(path)]
+    return [path for path in sorted(yaml_paths(folder)) if _may_be_ours(path) and not is_record(path)]
 
 
 def _may_be_ours(path: Path) -> bool:

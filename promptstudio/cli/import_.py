@@ -1,11 +1,11 @@
-"""`ps import`: prompts and suites from the files of another tool."""
+"""`ps import`: prompts, suites and cases from the files of another tool, and the answers that came along."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from promptstudio.exchange.importing import import_path
 from promptstudio.exchange.placing import Target, below, check, targets_of, write_all
 from promptstudio.exchange.schema import Import, Loss
 from promptstudio.versions.newcomers import add_stanzas
+
+if TYPE_CHECKING:
+    from promptstudio.evals.imported import ImportedRun
 
 _FORMATS = [AUTO, *(row.name for row in IMPORTERS)]
 
@@ -42,7 +45,9 @@ def import_files(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when something could not be carried over.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Bring prompts and suites in from promptfoo, dotprompt, Prompty, GitHub Models, LangChain, llm and others.
+    """Bring prompts, suites and cases in from promptfoo, LangChain, DeepEval, RAGAS, inspect_ai and others.
+
+    Answers that came along with cases become a run that `ps score` judges.
 
     Says of everything that could not be carried over in which file and under which key it stands. Nothing in the files
     is run or fetched; a file of yours is never overwritten without --force. It writes everything or nothing.
@@ -63,8 +68,10 @@ def import_files(
         made_prompts = [target.path for target in targets if target.made.kind == "prompt"]
         if said := add_stanzas(made_prompts, settings):
             context.output.labeled("warning", said, "yellow")
+    kept_answers = [] if dry_run else _keep_answers(context, settings, result, targets)
     if as_json:
-        context.output.json(_object(result, targets, dry_run=dry_run))
+        runs = [asdict(one) for one in kept_answers]
+        context.output.json({**_object(result, targets, dry_run=dry_run), "runs": runs})
     else:
         for line in _lines(targets):
             context.output.line(line)
@@ -72,7 +79,37 @@ def import_files(
         for text in _warnings(result):
             context.output.labeled("warning", text, "yellow")
         context.output.note(_summary(result, targets, dry_run=dry_run))
+        for one in kept_answers:
+            said = f"{_answers(one.answers)} of {one.suite}: run {one.run[:18]}, not judged yet"
+            context.output.note(f"{said}; `{context.program} score {one.run[:18]}` judges them")
     return 1 if strict and (result.losses or result.unclaimed) else 0
+
+
+def _keep_answers(context: Context, settings: Settings, result: Import, targets: Sequence[Target]) -> list[ImportedRun]:
+    """Make a run of the answers that came along with cases. They are in the cases' metadata whatever happens here."""
+    paths = {one.made.name: one.path for one in targets if one.made.kind == "suite"}
+    fresh = {one.made.source for one in targets if one.outcome in ("new", "replaced")}
+    if not result.answers:
+        return []
+    from promptstudio.evals.imported import store_answers  # the engine of evaluations, only where there are answers
+    from promptstudio.evals.suite import load_suite
+
+    kept: list[ImportedRun] = []
+    for found in result.answers:
+        why = "this is not a project" if settings.root is None else ""
+        try:
+            if found.source in fresh and not why:
+                kept.append(store_answers(load_suite(paths[found.suite], settings), found, settings))
+        except UserError as error:
+            why = error.problems[0].message
+        if why:
+            said = f"{found.source}: its answers are kept in the metadata of the cases only: {why}"
+            context.output.labeled("warning", said, "yellow")
+    return kept
+
+
+def _answers(count: int) -> str:
+    return "1 answer" if count == 1 else f"{count:,} answers"
 
 
 def _from_here(result: Import, folder: Path) -> Import:
@@ -87,6 +124,7 @@ def _from_here(result: Import, folder: Path) -> Import:
         losses=tuple(replace(loss, file=name(loss.file)) for loss in result.losses),
         unclaimed=tuple(name(file) for file in result.unclaimed),
         sources=tuple((name(file), format_name) for file, format_name in result.sources),
+        answers=tuple(replace(found, source=name(found.source)) for found in result.answers),
     )
 
 

@@ -11,7 +11,7 @@ import typer
 from promptstudio.cli.context import Context
 from promptstudio.config import Settings
 from promptstudio.errors import NotFoundError, NothingSelected
-from promptstudio.prompts.library import is_cassette
+from promptstudio.prompts.library import is_record
 from promptstudio.prompts.lint import Finding, lint_file, lint_project
 
 SUFFIXES = (".yaml", ".yml")
@@ -70,7 +70,7 @@ def _where(settings: Settings) -> str:
 def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
         found = (file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES and file.is_file())
-        yield from (file for file in found if not file.name.startswith("_") and not is_cassette(file))
+        yield from (file for file in found if not file.name.startswith("_") and not is_record(file))
     elif path.exists():
         yield path
     else:

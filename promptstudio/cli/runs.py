@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
+from promptstudio.cli.compare_view import figures_of_runs, paired_object, print_figures
 from promptstudio.cli.context import Context
+from promptstudio.cli.eval_options import AcrossEngines, check_texts
 from promptstudio.cli.parser import new_app
-from promptstudio.errors import NothingSelected, UsageError
+from promptstudio.cli.runs_trend import trend
+from promptstudio.errors import NotFoundError, NothingSelected, UsageError
+from promptstudio.evals.calibrations import agreement_text, judging_line, with_news
 from promptstudio.evals.coding import answers_data, case_data, result_detail, run_data
 from promptstudio.evals.compare import Comparison, Pair, compare_runs
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.report import report_requests, write_reports
+from promptstudio.evals.report.formats import FORMATS
 from promptstudio.evals.schema import Outcome, Score
 from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.evals.totals import OUTCOMES
 from promptstudio.output.terminal import safe_cell
 
 app = new_app(help="Evaluation runs of the past.")
+app.command("trend")(trend)
+_FORMATS = [row.name for row in FORMATS if row.suffixes]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, the beginning of it, or last.")]
 
@@ -44,6 +51,12 @@ def list_runs(
     if not runs:
         context.output.note(f"no runs; `{context.program} eval` makes one")
     return 0
+
+
+def _run(store: EvalStore, name: str) -> RunRecord:
+    """Return a run. An empty name is refused: it is the beginning of every id, and of the only run there is."""
+    check_texts({"RUN": [name]})
+    return store.run(name)
 
 
 def _store(context: Context) -> EvalStore:
@@ -87,7 +100,7 @@ def show(
     context: Context = ctx.obj
     outcomes: tuple[Outcome, ...] = ("fail", "error", "unscored") if failed else ()
     with _store(context) as store:
-        record = store.run(run)
+        record = with_news(_run(store, run), context.project_settings())
         results = [one for one in store.results(record, outcomes=outcomes) if case is None or one.case.id == case]
     if case is not None and not results:
         raise NothingSelected(f"the run {record.id[:18]} has no case {case!r}", hint="ps runs show RUN lists them")
@@ -97,7 +110,7 @@ def show(
     _print_head(context, record)
     if case is not None:
         for one in results:
-            _print_case(context, one)
+            _print_case(context, one, record)
         return 0
     rows = [
         (one.outcome.upper(), one.case.id, one.prompt, one.model, "" if one.outcome == "pass" else one.reason)
@@ -115,30 +128,39 @@ def _print_head(context: Context, run: RunRecord) -> None:
     context.output.line(run.note or run.status)
     for check in run.checks:
         context.output.line(f"  {'met' if check.is_met else 'MISSED':<7}{check}")
+    for row in run.totals.get("judges", ()):
+        context.output.line(safe_cell(f"  {judging_line(row)}"))
 
 
-def _print_case(context: Context, one: CaseResult) -> None:
+def _print_case(context: Context, one: CaseResult, run: RunRecord) -> None:
     line = context.output.line
     line("")
     line(f"{one.outcome.upper()}  {one.case.id}  {one.prompt}  {one.model}  repeat {one.repeat + 1}")
     for name, value in one.case.inputs.items():
         line(f"  {name}: {safe_cell(str(value))}")
     for number, answer in enumerate(one.answers, 1):
+        turn = one.case.turns[number - 1] if number <= len(one.case.turns) else {}
+        for name, value in turn.get("inputs", {}).items():
+            line(f"  turn {number}: {name}: {safe_cell(str(value))}")
         line(f"  answer{f' {number}' if len(one.answers) > 1 else ''}:")
         for text in (answer.text or "(no text)").splitlines():
             line(f"    {text}")
     if one.error is not None:
         line(f"  error: {one.error.kind}: {one.error.message}")
-    for text in _score_lines(one.scores, 1):
+    judges = {row["settings_hash"]: agreement_text(row) for row in run.totals.get("judges", ())}
+    for text in _score_lines(one.scores, 1, judges):
         line(text)
 
 
-def _score_lines(scores: tuple[Score, ...], depth: int) -> Iterator[str]:
+def _score_lines(scores: tuple[Score, ...], depth: int, judges: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line a score; `judges` says by settings hash how far the judge of a score agrees with people."""
     for score in scores:
         value = f" {score.score:.3g}" if score.score is not None else ""
+        known = judges.get(score.settings_hash or "")
+        by = f" (by {score.judge}: {known})" if known is not None else ""
         reason = f": {score.reason}" if score.reason else ""
-        yield f"{'  ' * depth}{score.outcome} {score.name}{value}{reason}"
-        yield from _score_lines(score.children, depth + 1)
+        yield f"{'  ' * depth}{score.outcome} {score.name}{value}{by}{reason}"
+        yield from _score_lines(score.children, depth + 1, judges)
 
 
 def result_object(one: CaseResult) -> dict[str, Any]:
@@ -159,16 +181,49 @@ def result_object(one: CaseResult) -> dict[str, Any]:
 
 
 @app.command("compare")
-def compare(ctx: typer.Context, old: Run, new: Run = "last", *, as_json: Json = False) -> int:
-    """Compare two runs case by case: what broke first, then what was mended; cases only one of them has are listed."""
+def compare(
+    ctx: typer.Context,
+    old: Annotated[
+        str | None, typer.Argument(metavar="OLD", help="A run. Default: the one before NEW, of the same suite.")
+    ] = None,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its id, the beginning of it, or last.")] = "last",
+    *,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, max=1, metavar="DIFF", help="How much worse is as good: 0.02.")
+    ] = 0.0,
+    across_engines: AcrossEngines = False,
+    as_json: Json = False,
+) -> int:
+    """Compare two runs: what broke first, what was mended, then each figure with its difference and interval.
+
+    Pairs are made by case id; cases only one of them has are listed. Scores of different engines, versions, settings or
+    judges are not compared, unless --across-engines is given.
+    """
     context: Context = ctx.obj
     with _store(context) as store:
-        found = compare_runs(store, store.run(old), store.run(new))
+        after = _run(store, new)
+        before = _run(store, old) if old is not None else _before(store, after)
+        if before.id == after.id:
+            hint = "name an earlier run, or none: then it is the one before"
+            raise UsageError(f"{before.id[:18]} is both of the runs to compare", hint=hint)
+        found = compare_runs(store, before, after)
+        paired, missing = figures_of_runs(store, before, after, margin=margin, across_engines=across_engines)
     if as_json:
-        context.output.json(_comparison_object(found))
+        figures = None if paired is None else [paired_object(one) for one in paired]
+        context.output.json({**_comparison_object(found), "figures": figures})
         return 0
     _print_comparison(context, found)
+    print_figures(context, paired, missing)
     return 0
+
+
+def _before(store: EvalStore, run: RunRecord) -> RunRecord:
+    """Return the run of the same suite before this one."""
+    runs = store.runs(suite=run.suite, limit=10_000)
+    earlier = [one for one in runs if one.id < run.id]
+    if not earlier:
+        raise NotFoundError(f"there is no run of {run.suite} before {run.id[:18]}", hint="ps runs list shows them")
+    return earlier[0]
 
 
 def _print_comparison(context: Context, found: Comparison) -> None:
@@ -234,7 +289,7 @@ def remove(
     """Remove runs, and the answers no other run has."""
     context: Context = ctx.obj
     with _store(context) as store:
-        ids = [store.run(run).id for run in runs]
+        ids = [_run(store, run).id for run in runs]
         removed = store.remove(ids)
     if as_json:
         context.output.json({"removed": removed})
@@ -250,14 +305,22 @@ def export(
     *,
     to: Annotated[
         list[str] | None,
-        typer.Option("--to", metavar="FORMAT[:FILE]", help="json, jsonl, junit, markdown, csv or html. Repeatable."),
+        typer.Option("--to", metavar="FORMAT[:FILE]", help=f"{', '.join(_FORMATS)}. Repeatable."),
     ] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --to FORMAT, with the file of -o.")
+    ] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="The file of --format.")] = None,
 ) -> int:
-    """Write a run in the formats of `ps eval --report`."""
+    """Write a run in the formats of `ps eval --report`, or as DeepEval, RAGAS and pandas read it."""
     context: Context = ctx.obj
-    if not to:
+    if out is not None and format_name is None:
+        raise UsageError("-o is the file of --format", hint="ps runs export last --format ragas -o FILE")
+    asked = [*(to or ()), *([f"{format_name}:{out}" if out is not None else format_name] if format_name else [])]
+    if not asked:
         raise UsageError("to what format?", hint="ps runs export last --to html:report.html")
-    requests = report_requests(to, {})
+    requests = report_requests(asked, {})
     with _store(context) as store:
-        write_reports(requests, store, store.run(run), shown=context.output.note)
+        record = with_news(_run(store, run), context.project_settings())
+        write_reports(requests, store, record, shown=context.output.note)
     return 0

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from promptstudio.cache.choose import WireChoice
+from promptstudio.cache.choose import choose_wires
 from promptstudio.cli import eval_options as options
 from promptstudio.cli.context import Context
 from promptstudio.cli.eval import Chosen, finish_all, run_all
@@ -19,6 +19,7 @@ from promptstudio.evals.evaluate import EvalOptions
 from promptstudio.evals.prompt_tests import TESTS
 from promptstudio.evals.records import RunRecord
 from promptstudio.evals.report import report_requests
+from promptstudio.evals.selection import Selection
 from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.evals.suite import Suite, find_suite, load_suite
 
@@ -45,7 +46,13 @@ def score(
     chosen = Chosen(
         context,
         settings,
-        EvalOptions(models=_models(record, load()), regrade=True, grading=record, wires=WireChoice()),
+        EvalOptions(
+            _selection(record),
+            models=_models(record, load()),
+            regrade=True,
+            grading=record,
+            wires=choose_wires(settings, "eval"),
+        ),
         report_requests(report or (), context.env),
         as_json=as_json,
     )
@@ -58,6 +65,14 @@ def _suite_for(record: RunRecord, suite: str | None, settings: Settings) -> Call
         return partial(tests_of, record.suite.removesuffix(TESTS), settings)
     path = find_suite(suite or record.suite_file, settings, Path.cwd() if suite else settings.root or Path.cwd())
     return partial(load_suite, path, settings)
+
+
+def _selection(record: RunRecord) -> Selection:
+    """Return what the run was asked for: only that has answers."""
+    asked = dict(record.options.get("selection", {}))
+    ids = asked.pop("ids", None)
+    lists = {key: tuple(value) for key, value in asked.items() if isinstance(value, list)}
+    return Selection(**{**asked, **lists}, ids=None if ids is None else frozenset(ids))
 
 
 def _models(record: RunRecord, suite: Suite) -> tuple[str, ...]:

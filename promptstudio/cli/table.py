@@ -102,9 +102,24 @@ COMMANDS: tuple[Row, ...] = (
     Row(
         "eval", "promptstudio.cli.eval:eval_suites", "Run evaluation suites, with an exit code to trust.", "Evaluation"
     ),
+    Row("ab", "promptstudio.cli.ab:compare_sides", "Compare prompts, versions, models or profiles.", "Evaluation"),
+    Row("bisect", "promptstudio.cli.bisect:bisect", "Find the commit at which a suite broke.", "Evaluation"),
     Row("score", "promptstudio.cli.score:score", "Judge the answers of a run again.", "Evaluation"),
+    Row("generate", "promptstudio.cli.generate:app", "Let a model propose cases or assertions.", "Evaluation"),
+    Row(
+        "mutate",
+        "promptstudio.cli.mutate:mutate_suite",
+        "Make answers wrong, to see which assertions would never notice.",
+        "Evaluation",
+    ),
+    Row(
+        "judge",
+        "promptstudio.cli.judge:app",
+        "Judges held against people: calibrate, disagreements, list, prompt.",
+        "Evaluation",
+    ),
     Row("test", "promptstudio.cli.prompt_tests:run_tests", "Run the tests inside prompt files.", "Evaluation"),
-    Row("runs", "promptstudio.cli.runs:app", "Evaluation runs: list, show, compare, rm, export.", "Evaluation"),
+    Row("runs", "promptstudio.cli.runs:app", "Evaluation runs: list, show, compare, trend, rm, export.", "Evaluation"),
     Row(
         "history",
         "promptstudio.cli.history:app",

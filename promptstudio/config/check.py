@@ -224,6 +224,9 @@ def _tool(_key: Key, value: Any) -> tuple[str, str | None] | None:
 
 
 def _judge(key: Key, value: Any) -> tuple[str, str | None] | None:
+    if isinstance(value, list):
+        faults = [_judge(key, one) for one in value]
+        return next((fault for fault in faults if fault), None) if value else ("the list of judges is empty", None)
     if not isinstance(value, Mapping):
         return _string(key, value)
     unknown = [name for name in value if name not in ("model", "parameters")]

@@ -80,7 +80,20 @@ KEYS: tuple[Key, ...] = (
     Key(
         "eval.concurrency", "integer", None, "Requests at once for each account; unset: as many as it takes.", minimum=1
     ),
-    Key("eval.judge", "judge", None, "Model that judges, or a table with model and parameters."),
+    Key(
+        "eval.embedder",
+        "string",
+        "offline/ngrams-v1",
+        "Model that embeds for `similar`, such as openai/text-embedding-3-small; the default sees spelling, offline.",
+    ),
+    Key("eval.judge", "judge", None, "Model that judges, a table with model and parameters, or a list: a panel."),
+    Key(
+        "eval.judge_concurrency",
+        "integer",
+        None,
+        "Requests at once for each judge; unset: as many as it takes.",
+        minimum=1,
+    ),
     Key("eval.record", "string", None, "Folder to record the requests and answers of evaluations to, as cassettes."),
     Key("eval.replay", "string", None, "Folder of cassettes that answer evaluations; nothing is sent."),
     Key("cache.enabled", "boolean", None, "Whether answers come from the cache; unset: in `ps eval`, not in `ps run`."),

@@ -6,6 +6,15 @@ from typing import Any
 
 from promptstudio.config.schema import KEYS, OVERLAY_SECTIONS, Key
 
+_JUDGE: list[dict[str, Any]] = [
+    {"type": "string", "minLength": 1},
+    {
+        "type": "object",
+        "properties": {"model": {"type": "string"}, "parameters": {"type": "object"}},
+        "required": ["model"],
+        "additionalProperties": False,
+    },
+]
 _VALUE: dict[str, dict[str, Any]] = {
     "string": {"type": "string", "minLength": 1},
     "folder": {"type": "string", "minLength": 1},
@@ -30,17 +39,7 @@ _VALUE: dict[str, dict[str, Any]] = {
             },
         ]
     },
-    "judge": {
-        "anyOf": [
-            {"type": "string", "minLength": 1},
-            {
-                "type": "object",
-                "properties": {"model": {"type": "string"}, "parameters": {"type": "object"}},
-                "required": ["model"],
-                "additionalProperties": False,
-            },
-        ]
-    },
+    "judge": {"anyOf": [*_JUDGE, {"type": "array", "minItems": 1, "items": {"anyOf": _JUDGE}}]},
 }
 
 

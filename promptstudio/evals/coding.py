@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from promptstudio.evals.gate import Check
 from promptstudio.evals.records import CaseResult, RunRecord
-from promptstudio.evals.schema import Answer, Case, Outcome, Score
-from promptstudio.types import ErrorInfo, Message, Part, ToolCall, Usage
+from promptstudio.evals.schema import Answer, Case, Score
+from promptstudio.types import Message, Part, Usage
 
 Data = dict[str, Any]
 
@@ -29,6 +29,8 @@ def case_data(case: Case) -> Data:
             "expected_tools": list(case.expected_tools),
             "tags": list(case.tags),
             "metadata": dict(case.metadata),
+            "turns": [dict(turn) for turn in case.turns],
+            "cluster": case.cluster,
         }
     )
 
@@ -45,6 +47,8 @@ def case_from(data: Mapping[str, Any], file: str | None = None, line: int | None
         metadata=data.get("metadata", {}),
         file=file,
         line=line,
+        turns=tuple(data.get("turns", ())),
+        cluster=data.get("cluster"),
     )
 
 
@@ -85,64 +89,60 @@ def answers_data(answers: Sequence[Answer]) -> list[Data]:
                     answer.usage.reasoning_tokens,
                 ],
                 "model": answer.model,
+                "messages": messages_data(answer.messages),
             }
         )
         for answer in answers
     ]
 
 
-def answers_from(data: Sequence[Mapping[str, Any]]) -> tuple[Answer, ...]:
-    answers: list[Answer] = []
-    for one in data:
-        cost = one.get("cost_usd")
-        answers.append(
-            Answer(
-                text=one.get("text", ""),
-                output=one.get("output"),
-                tool_calls=tuple(ToolCall(*call) for call in one.get("tool_calls", ())),
-                finish_reason=one.get("finish_reason"),
-                refusal=one.get("refusal"),
-                latency_ms=one.get("latency_ms"),
-                cost_usd=None if cost is None else Decimal(cost),
-                usage=Usage(*one.get("usage", ())),
-                model=one.get("model"),
-                history=tuple(answers),
-            )
-        )
-    return tuple(answers)
-
-
 def score_data(score: Score) -> Data:
-    """Return a score; of one that passed what was expected and found is left out."""
-    is_news = score.outcome != "pass"
     return _without_nothing(
         {
             "name": score.name,
             "outcome": score.outcome,
             "score": score.score,
-            "reason": score.reason if is_news else "",
+            "reason": score.reason,
             "metric": score.metric,
             "weight": None if score.weight == 1.0 else score.weight,
             "threshold": score.threshold,
-            "expected": _json_or_text(score.expected) if is_news else None,
-            "details": dict(score.details) if is_news else None,
+            "expected": _json_or_text(score.expected),
+            "actual": _json_or_text(score.actual),
+            "details": dict(score.details),
             "children": [score_data(child) for child in score.children],
+            "engine": score.engine,
+            "engine_version": score.engine_version,
+            "settings_hash": score.settings_hash,
+            "judge": score.judge,
+            "cost_usd": None if score.cost_usd is None else str(score.cost_usd),
+            "usage": usage_data(score.usage),
         }
     )
 
 
-def score_from(data: Mapping[str, Any]) -> Score:
-    return Score(
-        name=data["name"],
-        outcome=data["outcome"],
-        score=data.get("score"),
-        reason=data.get("reason", ""),
-        metric=data.get("metric"),
-        weight=data.get("weight", 1.0),
-        threshold=data.get("threshold"),
-        expected=data.get("expected"),
-        details=data.get("details", {}),
-        children=tuple(score_from(child) for child in data.get("children", ())),
+def messages_data(messages: Sequence[Message]) -> list[Data]:
+    """Return messages as role and text; pictures and sounds are named."""
+    return [
+        {"role": message.role, "content": "\n\n".join(_part_text(part) for part in message.parts)}
+        for message in messages
+    ]
+
+
+def _part_text(part: Part) -> str:
+    if part.kind == "text" or part.media is None:
+        return part.text
+    return f"[{part.kind}: {part.media.name or part.media.mime_type}]"
+
+
+def usage_data(usage: Usage) -> Data:
+    """Return the counts of tokens that are known."""
+    return _without_nothing(
+        {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+        }
     )
 
 
@@ -151,31 +151,13 @@ def result_detail(result: CaseResult) -> Data:
     error = result.error
     return _without_nothing(
         {
-            "reason": result.reason if result.outcome != "pass" else "",
+            "reason": result.reason,
             "scores": [score_data(score) for score in result.scores],
             "metrics": dict(result.metrics),
             "error": [error.kind, error.message, error.hint] if error else None,
             "file": result.case.file,
             "line": result.case.line,
         }
-    )
-
-
-def result_from(
-    detail: Mapping[str, Any], *, case: Mapping[str, Any], answers: Sequence[Any], **columns: Any
-) -> CaseResult:
-    found = answers_from(answers)
-    error = detail.get("error")
-    outcome: Outcome = columns["outcome"]
-    return CaseResult(
-        case=case_from(case, detail.get("file"), detail.get("line")),
-        reason=detail.get("reason", "passed" if outcome == "pass" else ""),
-        scores=tuple(score_from(one) for one in detail.get("scores", ())),
-        metrics=detail.get("metrics", {}),
-        error=ErrorInfo(*error) if error else None,
-        answer=found[-1] if found else None,
-        answers=found,
-        **columns,
     )
 
 
@@ -194,10 +176,12 @@ def run_data(run: RunRecord) -> Data:
         "commit": run.commit,
         "dirty": run.dirty,
         "totals": dict(run.totals),
-        "checks": [[check.name, check.scope, check.wanted, check.found, check.is_met] for check in run.checks],
+        "checks": [list(astuple(check)) for check in run.checks],
         "exit_code": run.exit_code,
         "note": run.note,
         "options": dict(run.options),
+        "judge": dict(run.judge),
+        "baseline": run.baseline,
     }
 
 
@@ -221,21 +205,9 @@ def run_from(data: Mapping[str, Any]) -> RunRecord:
         exit_code=data["exit_code"],
         note=data["note"],
         options=data["options"],
+        judge=data.get("judge", {}),
+        baseline=data.get("baseline"),
     )
-
-
-def message_text(messages: Sequence[Message]) -> list[Data]:
-    """Return messages as role and text; media are named."""
-    return [
-        {"role": message.role, "content": "\n\n".join(_part_text(part) for part in message.parts)}
-        for message in messages
-    ]
-
-
-def _part_text(part: Part) -> str:
-    if part.kind == "text" or part.media is None:
-        return part.text
-    return f"[{part.kind}: {part.media.name or part.media.mime_type}]"
 
 
 def _without_nothing(data: Data) -> Data:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from promptstudio.evals.baseline import Against, pairs_of
+from promptstudio.evals.paired import CONFIDENCE, Paired, compare_series
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.schema import Outcome
+from promptstudio.evals.series import series_of
 from promptstudio.evals.store import EvalStore
 
 Key = tuple[str, str, str, int]
@@ -36,6 +39,23 @@ class Comparison:
     same: int
     only_old: tuple[CaseResult, ...]
     only_new: tuple[CaseResult, ...]
+
+
+def paired_runs(
+    store: EvalStore,
+    old: RunRecord,
+    new: RunRecord,
+    *,
+    margin: float = 0.0,
+    across_engines: bool = False,
+    confidence: float = CONFIDENCE,
+) -> list[Paired]:
+    """Compare the figures of two runs, prompt by prompt and model by model, with intervals. Imports scipy."""
+    pairs = pairs_of(Against(""), series_of(store.results(old)), series_of(store.results(new)))
+    return [
+        compare_series(earlier, now, margin=margin, spent=True, across_engines=across_engines, confidence=confidence)
+        for earlier, now in pairs
+    ]
 
 
 def compare_runs(store: EvalStore, old: RunRecord, new: RunRecord) -> Comparison:

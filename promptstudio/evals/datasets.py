@@ -6,15 +6,15 @@ and line it stands on. What is wrong with one is a SuiteFileError with that plac
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from promptstudio.errors import InputsError, MissingExtraError, PromptFileError, SuiteFileError
+from promptstudio.evals.csvrows import csv_rows
 from promptstudio.evals.schema import Case
 from promptstudio.prompts.includes import read_json
 from promptstudio.prompts.plain import plain_value
@@ -37,7 +37,7 @@ ALIASES = {
 KEYS = frozenset(
     {
         *("id", "description", "inputs", "expected_output", "context", "retrieval_context", "expected_tools", "tags"),
-        *("metadata", "assert", "metrics", "threshold", "repeats", "turns"),
+        *("metadata", "assert", "metrics", "threshold", "repeats", "turns", "cluster"),
     }
 )
 
@@ -102,12 +102,12 @@ def file_cases(path: Path, shown_path: str) -> Dataset:
         close = nearest(path.suffix, SUFFIXES)
         hint = f"did you mean {close!r}?" if close else f"a dataset ends in {', '.join(SUFFIXES)}"
         here.fail(f"{shown(path.suffix or path.name)} is no kind of dataset", hint)
+    if path.exists() and not path.is_file():
+        here.fail("not a regular file", "a dataset is read more than once: write its cases to a file")
     if not path.is_file():
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         close = nearest(path.name, siblings)
-        here.fail(
-            "there is no such file" if not path.exists() else "not a regular file", close and f"did you mean {close!r}?"
-        )
+        here.fail("there is no such file", close and f"did you mean {close!r}?")
     return Dataset(shown_path, lambda: reader(path, shown_path), size_bytes=path.stat().st_size)
 
 
@@ -135,6 +135,7 @@ def example_of(item: Any, at: _Place, path: tuple[str | int, ...] = ()) -> Examp
     if not isinstance(item, dict):
         at.fail(f"a case is a map, found {found(item)}", "as in {inputs: {ticket: …}, expected_output: …}")
     raw = _with_own_names(item, at)
+    turns = tuple(_turns(raw, at))
     case = Case(
         id=_text_or_none(raw, "id", at) or "",
         inputs=_map(raw, "inputs", at),
@@ -146,6 +147,8 @@ def example_of(item: Any, at: _Place, path: tuple[str | int, ...] = ()) -> Examp
         metadata=_map(raw, "metadata", at),
         file=at.file,
         line=at.line,
+        turns=tuple({key: value for key, value in turn.items() if key not in ("assert", "metrics")} for turn in turns),
+        cluster=_cluster(raw, at),
     )
     return Example(
         case if case.id else _named(case, raw),
@@ -153,20 +156,23 @@ def example_of(item: Any, at: _Place, path: tuple[str | int, ...] = ()) -> Examp
         tuple(_list(raw, "metrics", at)),
         _fraction(raw, at),
         _count(raw, at),
-        tuple(_turns(raw, at)),
+        turns,
         raw,
         path,
     )
 
 
+def _cluster(raw: Mapping[str, Any], at: _Place) -> str | None:
+    value = raw.get("cluster")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text_or_none(raw, "cluster", at)
+
+
 def _named(case: Case, raw: Mapping[str, Any]) -> Case:
     """Give a case without an id one that its content makes: the same case has the same id wherever it stands."""
-    content = {key: value for key, value in raw.items() if key not in ("description", "metadata", "tags")}
-    digest = fingerprint(content)[:12]
-    return Case(
-        digest, case.inputs, case.expected_output, case.context, case.retrieval_context, case.expected_tools,
-        case.tags, case.metadata, case.file, case.line,
-    )  # fmt: skip
+    content = {key: value for key, value in raw.items() if key not in ("description", "metadata", "tags", "cluster")}
+    return replace(case, id=fingerprint(content)[:12])
 
 
 def _with_own_names(item: Mapping[str, Any], at: _Place) -> dict[str, Any]:
@@ -235,15 +241,19 @@ def _count(raw: Mapping[str, Any], at: _Place) -> int | None:
     return value
 
 
+_TURN_KEYS = frozenset({"inputs", "expected_output", "expected_tools", "retrieval_context", "assert"})
+
+
 def _turns(raw: Mapping[str, Any], at: _Place) -> Iterator[Mapping[str, Any]]:
     for number, turn in enumerate(_list(raw, "turns", at), 1):
         if not isinstance(turn, dict):
             at.fail(f"turns: turn {number} is a map, found {found(turn)}", "as in {inputs: {…}, assert: […]}")
         own = {ALIASES.get(str(key), str(key)): value for key, value in turn.items() if not str(key).startswith("x-")}
-        if unknown := sorted(set(own) - {"inputs", "expected_output", "expected_tools", "assert", "metrics"}):
-            at.fail(
-                f"turns: unknown key {shown(unknown[0])} in turn {number}", "a turn has inputs, assert, expected_output"
-            )
+        if unknown := sorted(set(own) - _TURN_KEYS):
+            hint = "metrics judge the whole conversation: they belong to the case" if unknown[0] == "metrics" else None
+            hint = hint or f"a turn has {', '.join(sorted(_TURN_KEYS))}"
+            at.fail(f"turns: unknown key {shown(unknown[0])} in turn {number}", hint)
+        _texts(own, "retrieval_context", at)
         yield own
 
 
@@ -258,7 +268,7 @@ def _jsonl(path: Path, file: str) -> Iterator[Example]:
             if number == 1:
                 text = text.removeprefix("\ufeff")
             if text.strip():
-                yield example_of(_json(text, at), at)
+                yield example_of(_json(text.rstrip("\r\n"), at), at)
 
 
 def _lines(stream: IO[bytes], file: str) -> Iterator[bytes]:
@@ -301,7 +311,14 @@ def _json_array(path: Path, file: str) -> Iterator[Example]:
 
 def _yaml(path: Path, file: str) -> Iterator[Example]:
     text = _whole(path, file, MAX_YAML_BYTES)
-    document = read_yaml(text, file=file, error=SuiteFileError, max_bytes=MAX_YAML_BYTES, max_nodes=MAX_YAML_NODES)
+    document = read_yaml(
+        text,
+        file=file,
+        error=SuiteFileError,
+        max_bytes=MAX_YAML_BYTES,
+        max_nodes=MAX_YAML_NODES,
+        empty_hint="a dataset is a list of cases, as in  - {inputs: {name: Ada}}",
+    )
     base: tuple[str | int, ...] = ("cases",) if isinstance(document.value, dict) else ()
     for index, item in enumerate(_items(document.value, file)):
         yield example_of(item, _Place(file, document.place_of((*base, index))[0]), (*base, index))
@@ -322,53 +339,16 @@ _JSON_COLUMNS = frozenset({"expected_tools", "metadata", "assert", "metrics", "t
 
 
 def _csv(path: Path, file: str) -> Iterator[Example]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        reader = csv.reader(_checked_text(stream, file), delimiter=delimiter, strict=True)
-        header: list[str] | None = None
-        start = 1
-        while True:
-            try:
-                cells = next(reader, None)
-            except (csv.Error, UnicodeDecodeError) as cause:
-                said = "not UTF-8" if isinstance(cause, UnicodeDecodeError) else str(cause)
-                raise SuiteFileError(f"not CSV: {said}", file=file, line=reader.line_num or 1) from cause
-            at, start = _Place(file, start), reader.line_num + 1
-            if cells is None:
-                break
-            if header is None:
-                header = _header(cells, at)
-            elif any(cell.strip() for cell in cells):
-                yield example_of(_from_cells(header, cells, at), at)
-        if header is None:
-            _Place(file, 1).fail("the file is empty", "the first line names the columns")
+    for line, cells in csv_rows(path, file, ALIASES):
+        at = _Place(file, line)
+        yield example_of(_from_cells(cells, at), at)
 
 
-def _checked_text(stream: IO[str], file: str) -> Iterator[str]:
-    for number, line in enumerate(stream, 1):
-        if "\0" in line:
-            _Place(file, number).fail("a NUL character", "save the file as CSV in UTF-8")
-        yield line
-
-
-def _header(cells: list[str], at: _Place) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    if double := next((name for name in names if names.count(name) > 1 and name), None):
-        at.fail(f"two columns are named {shown(double)}", "rename one of them")
-    if not any(names):
-        at.fail("the first line names no column")
-    return names
-
-
-def _from_cells(header: list[str], cells: list[str], at: _Place) -> dict[str, Any]:
-    if len(cells) > len(header):
-        at.fail(f"{len(cells)} cells, and the first line names {len(header)} columns", "quote a cell that has a comma")
+def _from_cells(cells: Mapping[str, str], at: _Place) -> dict[str, Any]:
     item: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
-    for name, cell in zip(header, cells, strict=False):
+    for name, cell in cells.items():
         own = ALIASES.get(name, name)
-        if not name:
-            continue
         if own not in KEYS:
             inputs[name] = cell
         elif cell.strip():

@@ -6,7 +6,7 @@ Nothing is sent and no code is run. Tokens are estimates; an answer is taken to 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,13 +19,17 @@ from promptstudio.cache.schema import limits_of
 from promptstudio.cache.store import CacheStore
 from promptstudio.config import Settings
 from promptstudio.errors import ProviderError, UserError
+from promptstudio.evals.assertions.assertion import Assertion, as_text
+from promptstudio.evals.embedding_models import embedding_assertions
 from promptstudio.evals.evaluate import EvalOptions
-from promptstudio.evals.plan import Plan, Target, Task, values_of
+from promptstudio.evals.plan import Plan, Target, Task, flat_assertions, values_of
 from promptstudio.evals.preflight import LARGE_BYTES, LOOKED_AT
+from promptstudio.evals.schema import Case
 from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.prompts.inputs import check_inputs
 from promptstudio.prompts.render import render_messages
-from promptstudio.prompts.tokens import estimate_message_tokens
+from promptstudio.prompts.tokens import estimate_message_tokens, estimate_tokens
+from promptstudio.providers.ngrams import OFFLINE_EMBEDDING
 from promptstudio.providers.prices import price_row
 from promptstudio.providers.schema import Connection, Emit, Reach, Reply, Wire, WireCall
 from promptstudio.runner import Runner
@@ -35,7 +39,9 @@ from promptstudio.runner import Runner
 class Forecast:
     """What one prompt and model will come to. `calls` are all of them, the others are parts of it.
 
-    `output_tokens` and `cost_usd` are None where they are not known.
+    `output_tokens` and `cost_usd` are None where they are not known. `embeds` marks what assertions ask of an embedding
+    model: at most as many calls, because a text that was embedded is not embedded again. `judges` marks what assertions
+    and metrics ask of a judge.
     """
 
     prompt: str
@@ -47,6 +53,8 @@ class Forecast:
     input_tokens: int = 0
     output_tokens: int | None = 0
     cost_usd: Decimal | None = Decimal(0)
+    embeds: bool = False
+    judges: bool = False
 
     @property
     def asked(self) -> int:
@@ -54,6 +62,10 @@ class Forecast:
 
 
 Found = Callable[[Task], bool]
+QUESTION_TOKENS, VERDICT_TOKENS, ANSWER_TOKENS = 600, 200, 300
+"""What a judge is told around a case, what it says, and the length of an answer that has no limit; estimates."""
+EMBEDDINGS = "(embeddings)"
+"""Stands for the prompt in the rows of embedding models."""
 
 
 async def forecast(plan: Plan, settings: Settings, env: Mapping[str, str], options: EvalOptions) -> list[Forecast]:
@@ -67,8 +79,113 @@ async def forecast(plan: Plan, settings: Settings, env: Mapping[str, str], optio
         peek = _peeking(settings, env, options, opened)
         for task in itertools.islice(plan.tasks(), LOOKED_AT * len(plan.targets) if is_large else None):
             key = (task.target.address, task.target.model)
-            found[key] = await _with_task(found[key], task, plan, options, store, peek)
+            before = found[key]
+            found[key] = await _with_task(before, task, plan, options, store, peek)
+            is_stored = found[key].stored > before.stored and _is_judged(task, store)
+            is_replayed = options.wires.replay is not None
+            _add_embeddings(found, task, plan, is_stored=is_stored, is_replayed=is_replayed)
+            _add_verdicts(found, task, is_stored=is_stored, is_replayed=is_replayed)
     return list(found.values())
+
+
+def _is_judged(task: Task, store: EvalStore) -> bool:
+    """Whether not only the answer is stored, but also what was made of it."""
+    if not any(each.judging or each.name.startswith("similar") for each in flat_assertions(task.assertions)):
+        return True
+    kept = store.find(task.key, task.answer_key, (task.target.address, task.target.model, task.repeat))
+    return kept is not None and kept.result is not None
+
+
+def _add_embeddings(
+    found: dict[tuple[str, str], Forecast], task: Task, plan: Plan, *, is_stored: bool, is_replayed: bool
+) -> None:
+    """Add a row for each embedding model: an answer and its references are one call. The answer's length is a guess."""
+    turns = [
+        plan.parsed(turn.get("assert", []), task.example, ("turns", number, "assert"))
+        for number, turn in enumerate(task.example.turns)
+    ]
+    for assertion in embedding_assertions(itertools.chain(task.assertions, *turns)):
+        model = assertion.options.get("model", OFFLINE_EMBEDDING)
+        if model == OFFLINE_EMBEDDING:
+            continue  # computed here: no call
+        before = found.get((EMBEDDINGS, model)) or Forecast(EMBEDDINGS, model, embeds=True)
+        row = replace(before, calls=before.calls + 1)
+        if is_stored:
+            row = replace(row, stored=row.stored + 1)
+        elif is_replayed:
+            row = replace(row, replayed=row.replayed + 1)
+        else:
+            row = _with_embedding(row, assertion, task)
+        found[EMBEDDINGS, model] = row
+
+
+def _add_verdicts(found: dict[tuple[str, str], Forecast], task: Task, *, is_stored: bool, is_replayed: bool) -> None:
+    """Add a row for each assertion or metric and each judge of its panel: how often it asks, and what that may cost."""
+    for assertion in _judged(task.assertions):
+        panel = assertion.judging.panel if assertion.judging else None
+        each, once = judge_calls(assertion, task.example.case)
+        for member in panel.members if panel else ():
+            key = (f"({assertion.metric or assertion.written})", member.model)
+            before = found.get(key) or Forecast(*key, judges=True)
+            calls = each if key in found else each + once
+            row = replace(before, calls=before.calls + calls)
+            if is_stored:
+                row = replace(row, stored=row.stored + calls)
+            elif is_replayed:
+                row = replace(row, replayed=row.replayed + calls)
+            else:
+                row = _with_verdict(row, task, calls)
+            found[key] = row
+
+
+def _judged(assertions: Iterable[Assertion]) -> Iterator[Assertion]:
+    for assertion in assertions:
+        if assertion.judging is not None:
+            yield assertion
+        yield from _judged(assertion.members)
+
+
+def judge_calls(assertion: Assertion, case: Case) -> tuple[int, int]:
+    """Return how often one judge is asked for one score, as far as that can be known, and once for all cases."""
+    if "/" not in assertion.name:
+        return (2 if assertion.name == "pairwise" else 1), 0
+    from promptstudio.evals.metrics.table import METRICS  # for suites with metrics only
+
+    kind = METRICS[assertion.name]
+    parts = case.turns if kind.is_conversational else case.retrieval_context or case.context
+    return kind.calls(assertion.options, len(parts)), kind.calls_once(assertion.options)
+
+
+def _with_verdict(row: Forecast, task: Task, calls: int) -> Forecast:
+    """Add an estimate of the tokens: the case, an answer as long as it may be, and so much around them."""
+    case = task.example.case
+    texts = [as_text(dict(case.inputs)), *case.context, *case.retrieval_context]
+    texts += [as_text(case.expected_output)] if case.expected_output is not None else []
+    most = task.target.prompt.parameters.get("max_tokens")
+    tokens = calls * (
+        QUESTION_TOKENS + sum(map(estimate_tokens, texts)) + (most if isinstance(most, int) else ANSWER_TOKENS)
+    )
+    out = calls * VERDICT_TOKENS
+    price = price_row(row.model)
+    cost = None
+    if price is not None and price.get("input_cost_per_token") is not None and row.cost_usd is not None:
+        each = [Decimal(str(price.get(name) or 0)) for name in ("input_cost_per_token", "output_cost_per_token")]
+        cost = row.cost_usd + each[0] * tokens + each[1] * out
+    known_out = None if row.output_tokens is None else row.output_tokens + out
+    return replace(row, input_tokens=row.input_tokens + tokens, output_tokens=known_out, cost_usd=cost)
+
+
+def _with_embedding(row: Forecast, assertion: Assertion, task: Task) -> Forecast:
+    """Add the tokens of the references, which are known, and of the answer, which is as long as it may be."""
+    written = assertion.parsed if assertion.parsed is not None else task.example.case.expected_output
+    references = written if isinstance(written, list | tuple) else [written]
+    most = task.target.prompt.parameters.get("max_tokens")
+    tokens = sum(estimate_tokens(as_text(one)) for one in references if one is not None)
+    tokens += most if isinstance(most, int) else 0
+    price = (price_row(row.model) or {}).get("input_cost_per_token")
+    is_known = price is not None and isinstance(most, int) and row.cost_usd is not None
+    cost = (row.cost_usd or Decimal(0)) + Decimal(str(price)) * tokens if is_known else None
+    return replace(row, input_tokens=row.input_tokens + tokens, cost_usd=cost)
 
 
 async def _with_task(

@@ -18,7 +18,9 @@ DEFAULT_PASS_RATE = 1.0
 class Gate:
     """The limits as written. Without a `pass_rate` every case must pass; without `errors` none may end in one.
 
-    `tags` and `models` are gates over the cases that bear a tag, or were answered by a model.
+    `tags` and `models` are gates over the cases that bear a tag, or were answered by a model. `baseline` names what the
+    run is held against, with `max_regression` as the margin (a share) that still counts as no worse. `lower` are the
+    metrics of which less is better: their mean has an upper limit.
     """
 
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -26,17 +28,29 @@ class Gate:
     tags: Mapping[str, Gate] = field(default_factory=dict)
     models: Mapping[str, Gate] = field(default_factory=dict)
     written: Mapping[str, Any] = field(default_factory=dict)
+    baseline: str | None = None
+    max_regression: float = 0.0
+    inconclusive_fails: bool = False
+    confidence: float = 0.95
+    min_kappa: float | None = None
+    lower: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One limit: what was wanted, what was found, and whether it is met. `scope` is the suite, a tag or a model."""
+    """One limit: what was wanted, what was found, and whether it is met. `scope` is the suite, a tag or a model.
+
+    `is_inconclusive` says that the cases cannot tell; then `is_met` is what the gate makes of that. `note` adds how
+    sure the figure is.
+    """
 
     name: str
     scope: str
     wanted: str
     found: str
     is_met: bool
+    is_inconclusive: bool = False
+    note: str = ""
 
     def __str__(self) -> str:
         place = f"{self.scope}: " if self.scope else ""
@@ -52,26 +66,31 @@ def gate_of(written: Mapping[str, Any]) -> Gate:
         {name: gate_of(inner) for name, inner in (written.get("tags") or {}).items()},
         {name: gate_of(inner) for name, inner in (written.get("models") or {}).items()},
         written,
+        baseline=written.get("baseline"),
+        max_regression=float(written.get("max_regression") or 0.0),
+        inconclusive_fails=written.get("inconclusive") == "fail",
+        confidence=float(written.get("confidence") or 0.95),
+        min_kappa=written.get("min_kappa"),
     )
 
 
 def checks_of(gate: Gate, totals: Totals) -> tuple[Check, ...]:
     """Hold the totals of a suite against its gate."""
     limits = {"pass_rate": DEFAULT_PASS_RATE, "errors": 0.0, **gate.limits}
-    found = list(_checks(Gate(limits, gate.metrics), totals, ""))
+    found = list(_checks(Gate(limits, gate.metrics), totals, "", gate.lower))
     for kind, gates in (("tag", gate.tags), ("model", gate.models)):
         for name, inner in gates.items():
             part = totals.part(kind, name)
-            found += _checks(inner, part, f"{kind} {name}")
+            found += _checks(inner, part, f"{kind} {name}", gate.lower)
     return tuple(found)
 
 
-def _checks(gate: Gate, totals: Totals, scope: str) -> Iterator[Check]:
+def _checks(gate: Gate, totals: Totals, scope: str, lower: frozenset[str]) -> Iterator[Check]:
     for name, limit in gate.limits.items():
         yield _check(name, limit, totals, scope)
     for metric, wanted in gate.metrics.items():
         for kind, limit in wanted.items():
-            yield _metric_check(metric, kind, limit, totals, scope)
+            yield _metric_check(metric, kind, limit, totals, scope, at_most=kind == "max" or metric in lower)
 
 
 def _check(name: str, limit: float, totals: Totals, scope: str) -> Check:
@@ -82,12 +101,12 @@ def _check(name: str, limit: float, totals: Totals, scope: str) -> Check:
     return Check(name, scope, _bound(name, limit), _number(name, value), is_met)
 
 
-def _metric_check(metric: str, kind: str, limit: float, totals: Totals, scope: str) -> Check:
+def _metric_check(metric: str, kind: str, limit: float, totals: Totals, scope: str, *, at_most: bool) -> Check:
     value = totals.metric(metric, kind)
-    wanted = f"at least {limit:g}" if kind != "max" else f"at most {limit:g}"
+    wanted = f"at most {limit:g}" if at_most else f"at least {limit:g}"
     if value is None:
         return Check(f"{metric} {kind}", scope, wanted, "no score", is_met=False)
-    is_met = value <= limit + 1e-12 if kind == "max" else value >= limit - 1e-12
+    is_met = value <= limit + 1e-12 if at_most else value >= limit - 1e-12
     return Check(f"{metric} {kind}", scope, wanted, f"{value:.4g}", is_met)
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from promptstudio.evals.coding import case_data, digest_of, json_text
+from promptstudio.evals.coding import digest_of
 from promptstudio.evals.plan import Task
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.runner import Stored
@@ -51,7 +51,7 @@ class StoringKeeper:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="results")
 
     def find(self, task: Task) -> Stored | None:
-        key, answer_key = _marked(task.key, self._mark), _marked(task.answer_key, self._mark)
+        key, answer_key = marked_key(task.key, self._mark), marked_key(task.answer_key, self._mark)
         if self._regrade:
             return self._store.find_answer(answer_key, self._grading)
         if self._fresh:
@@ -87,11 +87,9 @@ class StoringKeeper:
         rows = []
         for result in results:
             marked = replace(
-                result, key=_marked(result.key, self._mark), answer_key=_marked(result.answer_key, self._mark)
+                result, key=marked_key(result.key, self._mark), answer_key=marked_key(result.answer_key, self._mark)
             )
-            data = json_text(case_data(result.case))
-            target = self._targets[(result.prompt, result.model)]
-            rows.append((target, digest_of(data), data, marked if self._mark else result))
+            rows.append((self._targets[(result.prompt, result.model)], marked if self._mark else result))
         self._store.add(self._run, self._count, rows)
         self._count += len(rows)
 
@@ -103,5 +101,5 @@ class StoringKeeper:
             self._add([one for one, _ in taken])
 
 
-def _marked(key: str, mark: str) -> str:
+def marked_key(key: str, mark: str) -> str:
     return digest_of(f"{mark}:{key}").hex() if mark and key else key

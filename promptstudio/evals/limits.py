@@ -1,7 +1,8 @@
 """How many requests may be under way at one account: a fixed number, or one that adapts to what the provider takes.
 
 Slow start, then one more for each round of answers; a 429 halves the number and waits as long as the provider asked.
-Requests that were under way when it was halved do not halve it again.
+Requests that were under way when it was halved do not halve it again. Who has an answer gives the place to the next at
+once: writing the answer down keeps no provider waiting.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,15 +52,17 @@ class Account:
     async def slot(self) -> AsyncIterator[None]:
         """Hold one of the places; waits for one, and for the end of a pause. Raises Closed where there is none left."""
         await self._acquire()
+        place = _Place(self)
+        token = _place_of_task.set(place)
         try:
             yield
         finally:
-            self._active -= 1
-            self._wake()
+            _place_of_task.reset(token)
+            place.leave()
 
-    async def _acquire(self) -> None:
+    async def _acquire(self, *, is_new: bool = True) -> None:
         while True:
-            if self._is_closed:
+            if self._is_closed and is_new:
                 raise Closed
             pause_s = self._pause_until - time.monotonic()
             if pause_s > 0:
@@ -129,6 +133,29 @@ class Account:
 
 
 @dataclass(slots=True)
+class _Place:
+    """The place of one case at an account: left when an answer is there, taken again for what it asks next."""
+
+    account: Account
+    is_held: bool = True
+
+    async def enter(self) -> None:
+        """Take the place again; a case that has begun may end even where nobody new is let in."""
+        if not self.is_held:
+            await self.account._acquire(is_new=False)  # noqa: SLF001  the two are one
+            self.is_held = True
+
+    def leave(self) -> None:
+        if self.is_held:
+            self.is_held = False
+            self.account._active -= 1  # noqa: SLF001
+            self.account._wake()  # noqa: SLF001
+
+
+_place_of_task: ContextVar[_Place | None] = ContextVar("place", default=None)
+
+
+@dataclass(slots=True)
 class Accounts:
     """The accounts of a run. `fixed` is the number of --concurrency, the same for each."""
 
@@ -171,6 +198,11 @@ class _Watched:
     async def send(
         self, connection: Connection, arguments: Mapping[str, Any], *, timeout_s: float, emit: Emit | None
     ) -> Reply:
+        place = _place_of_task.get()
+        if place is not None and place.account is not self.account:
+            place = None  # a fallback, or a judge: the place is kept for the model of the case
+        if place is not None:
+            await place.enter()
         await self.account.rested()
         started_at = time.monotonic()
         try:
@@ -181,4 +213,6 @@ class _Watched:
             self.account.limited(started_at, error.retry_after_s)
             raise
         self.account.succeeded(started_at)
+        if place is not None:
+            place.leave()
         return reply

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from promptstudio.config import Settings
-from promptstudio.errors import InputsError, NothingSelected, Problem, SuiteFileError, UserError
-from promptstudio.evals.assertions.assertion import Assertion
+from promptstudio.errors import InputsError, Problem, SuiteFileError, UserError
+from promptstudio.evals.assertions.assertion import Assertion, Origin
 from promptstudio.evals.assertions.parse import implied_assertions, origin_at, origin_in, parse_assertions
 from promptstudio.evals.datasets import Example, fingerprint
-from promptstudio.evals.selection import Selection
+from promptstudio.evals.embedding_models import default_embedder, with_embedder
+from promptstudio.evals.judge.pinned import Resolver, is_judged, resolved
+from promptstudio.evals.selection import NoneTaken, Selection
 from promptstudio.evals.suite import Suite
 from promptstudio.prompts.inputs import check_inputs, parse_value
 from promptstudio.prompts.prompt import MEDIA_TYPES, Prompt
 from promptstudio.providers.connect import route_for
+from promptstudio.providers.ngrams import OFFLINE_EMBEDDING
 from promptstudio.runner import RunOptions, planned_model, planned_parameters
 from promptstudio.versions.load import load_anywhere
 
 _PARSED_AT_MOST = 512
 MAX_PROBLEMS = 50
+COMPARING = frozenset({"select-best", "pairwise"})
+"""Assertions that look at the answers of all targets to a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,17 @@ class Target:
     model: str
     asked_model: str | None
     digest: str = ""  # of all of the target that decides an answer
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the sides of a comparison: a prompt, with another model or profile where it is told. `name` is shown."""
+
+    name: str
+    prompt: str
+    model: str | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +73,7 @@ class Task:
 
     @property
     def options(self) -> RunOptions:
-        return RunOptions(model=self.target.asked_model, repeat=self.repeat)
+        return RunOptions(model=self.target.asked_model, profile=self.target.profile, repeat=self.repeat)
 
 
 @dataclass(slots=True)
@@ -68,6 +84,10 @@ class Plan:
     targets: tuple[Target, ...]
     selection: Selection
     root: Path | None
+    resolver: Resolver | None = None
+    embedder: str = OFFLINE_EMBEDDING
+    found_judged: bool = False  # in the assertions of a case
+    takes_turns: bool = False  # which target is asked first changes from case to case: no side is always the first
     _parsed: dict[str, tuple[Assertion, ...]] = field(default_factory=dict)
 
     def examples(self) -> Iterator[Example]:
@@ -75,11 +95,23 @@ class Plan:
         return self.selection.chosen(_unique(self.suite.dataset.open()))
 
     def tasks(self) -> Iterator[Task]:
-        for example in self.examples():
+        for group in self.groups():
+            yield from group
+
+    def groups(self) -> Iterator[tuple[Task, ...]]:
+        """Yield the tasks, together those whose answers are compared with each other: one case, all targets."""
+        for number, example in enumerate(self.examples()):
             assertions = self.assertions_of(example)
-            for target in self.targets:
-                for repeat in range(example.repeats or self.suite.repeats):
-                    yield self.task(target, example, repeat, assertions)
+            compares = len(self.targets) > 1 and _compares(assertions)
+            repeats = range(example.repeats or self.suite.repeats)
+            if compares:
+                for repeat in repeats:
+                    yield tuple(self.task(target, example, repeat, assertions) for target in self.targets)
+                continue
+            first = number % len(self.targets) if self.takes_turns else 0
+            for target in (*self.targets[first:], *self.targets[:first]):
+                for repeat in repeats:
+                    yield (self.task(target, example, repeat, assertions),)
 
     def task(self, target: Target, example: Example, repeat: int, assertions: tuple[Assertion, ...]) -> Task:
         turns = [dict(turn.get("inputs", {})) for turn in example.turns]
@@ -100,7 +132,27 @@ class Plan:
             "metrics": [*self.suite.metrics, *example.metrics],
             "threshold": self.threshold_of(example),
         }
+        if len(self.targets) > 1 and _compares(assertions):
+            judged["peers"] = [one.digest for one in self.targets]
         return Task(target, example, repeat, assertions, answer_key, fingerprint(judged))
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a judge may be asked. Not all cases are known beforehand: who names a judge may want one."""
+        if self.suite.judge is not None or (self.resolver and self.resolver.settings.eval.get("judge") is not None):
+            return True
+        return self.found_judged or any(is_judged(each) for each in self.suite.assertions)
+
+    def judges(self) -> dict[str, Any]:
+        """Return what is pinned of those who judge every case, by the name scores have for them."""
+        judging = [each.judging for each in flat_assertions(self.suite.assertions) if each.judging is not None]
+        pins: dict[str, Any] = {}
+        for one in judging:
+            if one.panel is not None:
+                pin = pins.setdefault(one.panel.name, {**one.panel.settings, "asked_by": {}})
+                if one.prompt is not None:
+                    pin["asked_by"][one.prompt.name] = one.prompt.identity.behavior
+        return pins
 
     def threshold_of(self, example: Example) -> float | None:
         return example.threshold if example.threshold is not None else self.suite.threshold
@@ -111,20 +163,27 @@ class Plan:
     def assertions_of(self, example: Example) -> tuple[Assertion, ...]:
         """Return what is asserted of a case: the suite's, its own, and what its expected_output says by itself."""
         own = self.parsed(example.assertions, example, ("assert",))
-        has_metrics = bool(self.suite.metrics or example.metrics)
-        return implied_assertions((*self.suite.assertions, *own), example.case.expected_output, has_metrics=has_metrics)
+        metrics = self.parsed(example.metrics, example, ("metrics",))
+        return implied_assertions(
+            (*self.suite.assertions, *own, *metrics), example.case.expected_output, has_metrics=False
+        )
 
     def parsed(self, items: Sequence[Any], example: Example, path: tuple[str | int, ...]) -> tuple[Assertion, ...]:
-        """Parse assertions of a case; equal lists are parsed once."""
+        """Parse assertions of a case, or its metrics; equal lists are parsed once."""
         if not items:
             return ()
         key = fingerprint(
-            [list(items), example.case.file if len(self._parsed) < _PARSED_AT_MOST else example.case.line]
+            [
+                list(items),
+                example.case.file if len(self._parsed) < _PARSED_AT_MOST else example.case.line,
+                path[-1:] == ("metrics",),
+            ]
         )
         if key not in self._parsed:
             while len(self._parsed) >= _PARSED_AT_MOST:
                 self._parsed.pop(next(iter(self._parsed)))
-            self._parsed[key] = self._parse(items, example, path)
+            self._parsed[key] = parsed = self._parse(items, example, path)
+            self.found_judged = self.found_judged or any(is_judged(each) for each in parsed)
         return self._parsed[key]
 
     def _parse(self, items: Sequence[Any], example: Example, path: tuple[str | int, ...]) -> tuple[Assertion, ...]:
@@ -137,41 +196,75 @@ class Plan:
             origin = origin_at(
                 example.case.file, example.case.line, folder=suite.path.parent, root=self.root, compat=suite.compat
             )
-        return parse_assertions(list(items), origin)
+        read = self._read(list(items), replace(origin, path=(*origin.path[:-1], path[-1])))
+        return resolved(with_embedder(read, self.embedder), self.resolver)
+
+    def _read(self, items: list[Any], origin: Origin) -> tuple[Assertion, ...]:
+        if origin.path[-1:] != ("metrics",):
+            return parse_assertions(items, origin)
+        from promptstudio.evals.metrics.parse import parse_metrics  # for cases that have metrics
+
+        return parse_metrics(items, origin)
 
 
 def plan_suite(
-    suite: Suite, settings: Settings, selection: Selection, *, models: Sequence[str] = (), cwd: Path | None = None
+    suite: Suite,
+    settings: Settings,
+    selection: Selection,
+    *,
+    models: Sequence[str] = (),
+    sides: Sequence[Side] = (),
+    cwd: Path | None = None,
 ) -> Plan:
-    """Load the prompts of a suite and cross them with its models. Raises UserError with every problem."""
+    """Load the prompts of a suite and cross them with its models. Raises UserError with every problem.
+
+    With `sides` those are asked instead of the suite's own prompts and models.
+    """
     targets: list[Target] = []
     problems: list[Problem] = []
-    for index, address in enumerate(suite.prompts):
-        if not selection.takes_prompt(address):
-            continue
+    asked = sides or [
+        Side(address, address, model)
+        for address in suite.prompts
+        if selection.takes_prompt(address)
+        for model in (models or suite.models or (None,))
+    ]
+    for side in asked:
         try:
-            found = load_anywhere(address, settings, cwd=settings.root or cwd)
+            target = _target(side, settings, cwd)
         except UserError as error:
-            problems += [_in_suite(problem, suite, index) for problem in error.problems]
-            continue
-        for asked in models or suite.models or (None,):
-            options = RunOptions(model=asked)
-            model = planned_model(found.prompt, found.settings, options)
-            if not selection.takes_model(model):
-                continue
-            try:
-                digest = _target_digest(found.prompt, found.settings, model, options)
-            except UserError as error:
-                problems += [_in_suite(problem, suite, index) for problem in error.problems]
-            else:
-                targets.append(Target(address, found.prompt, found.settings, model, asked, digest))
+            known = [_in_suite(each, suite, side.prompt) for each in error.problems]
+            problems += [each for each in known if each not in problems]  # a prompt is asked of several models
+        else:
+            if selection.takes_model(target.model):
+                targets.append(target)
     if problems:
         raise SuiteFileError(problems)
     if not targets:
-        raise NothingSelected(
-            f"{suite.shown}: no prompt and model of the suite is selected", hint="look at -m and --prompt"
-        )
-    return Plan(suite, tuple(targets), selection, settings.root)
+        raise NoneTaken(f"{suite.shown}: no prompt and model of the suite is selected", hint="look at -m and --prompt")
+    resolver = Resolver(settings, suite.judge)
+    embedder = default_embedder(settings)
+    judged = replace(suite, assertions=resolved(with_embedder(suite.assertions, embedder), resolver))
+    return Plan(judged, tuple(targets), selection, settings.root, resolver, embedder, takes_turns=bool(sides))
+
+
+def _target(side: Side, settings: Settings, cwd: Path | None) -> Target:
+    found = load_anywhere(side.prompt, settings, cwd=settings.root or cwd)
+    options = RunOptions(model=side.model, profile=side.profile)
+    model = planned_model(found.prompt, found.settings, options)
+    digest = _target_digest(found.prompt, found.settings, model, options)
+    return Target(side.name, found.prompt, found.settings, model, side.model, digest, side.profile)
+
+
+def flat_assertions(assertions: Iterable[Assertion]) -> Iterator[Assertion]:
+    """Yield assertions and the members of sets among them."""
+    for each in assertions:
+        yield each
+        yield from flat_assertions(each.members)
+
+
+def _compares(assertions: Sequence[Assertion]) -> bool:
+    """Whether one of the assertions looks at the answers of the other targets."""
+    return any(each.name in COMPARING for each in flat_assertions(assertions))
 
 
 def _target_digest(prompt: Prompt, settings: Settings, model: str, options: RunOptions) -> str:
@@ -210,12 +303,13 @@ def _content_digest(path: Path, _changed_ns: int, _size: int) -> str:
         return ""
 
 
-def _in_suite(problem: Problem, suite: Suite, index: int) -> Problem:
+def _in_suite(problem: Problem, suite: Suite, address: str) -> Problem:
     if problem.file is not None:
         return problem
-    place = (
-        suite.source.place(("prompts", index) if len(suite.prompts) > 1 else ("prompt",)) if suite.source else (1, 1)
-    )
+    place: tuple[int | None, int | None] = (None, None)
+    if suite.source is not None and address in suite.prompts:
+        index = suite.prompts.index(address)
+        place = suite.source.place(("prompts", index) if len(suite.prompts) > 1 else ("prompt",))
     return Problem(problem.message, file=suite.shown, line=place[0], column=place[1], hint=problem.hint)
 
 
@@ -269,7 +363,14 @@ def input_problems(example: Example, target: Target, folder: Path) -> list[Probl
         except InputsError as error:
             case = example.case
             problems += [
-                Problem(f"case {case.id}: {each.message}", file=case.file, line=case.line, hint=each.hint)
+                Problem(f"case {case.id}: {each.message}", file=case.file, line=case.line, hint=_case_hint(each))
                 for each in error.problems
             ]
     return problems
+
+
+def _case_hint(problem: Problem) -> str | None:
+    """Return a hint for who writes a case, where that of the problem is for who types a command."""
+    if problem.hint and problem.hint.startswith("give -v "):
+        return "a case gives it below `inputs:`, a table in a column of that name"
+    return problem.hint

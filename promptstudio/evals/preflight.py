@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from promptstudio.errors import NothingSelected, Problem, SuiteFileError, UserError
 from promptstudio.evals.assertions.assertion import Assertion
 from promptstudio.evals.assertions.functions import Functions
 from promptstudio.evals.assertions.parse import load_functions
 from promptstudio.evals.datasets import Example
-from promptstudio.evals.plan import Plan, input_problems
+from promptstudio.evals.embedding_models import check_embedders, embedding_models
+from promptstudio.evals.gate import Gate
+from promptstudio.evals.judge.pinned import is_judged
+from promptstudio.evals.plan import Plan, flat_assertions, input_problems
+from promptstudio.evals.selection import NoneTaken
+from promptstudio.prompts.wording import nearest, shown
+
+if TYPE_CHECKING:
+    from promptstudio.evals.metrics.check import MetricCheck
 
 MAX_PROBLEMS = 20
 LARGE_BYTES = 32 << 20
@@ -21,13 +31,18 @@ LOOKED_AT = 2_000
 class Preflight:
     """What was looked at. `is_whole` is False where a dataset was too large, or is code, and only its beginning was.
 
-    `tasks` are cases × prompts and models × repeats. `not_checked` says in words what was left out.
+    `tasks` are cases × prompts and models × repeats. `comparisons` are those by embeddings, at most, by their model.
+    `not_checked` says in words what was left out.
     """
 
     cases: int = 0
     tasks: int = 0
     unasserted: int = 0
     is_whole: bool = True
+    comparisons: Counter[str] = field(default_factory=Counter)
+    embedders: set[str] = field(default_factory=set)
+    metrics: MetricCheck | None = None
+    labels: set[str] = field(default_factory=set)
     not_checked: list[str] = field(default_factory=list)
 
 
@@ -38,18 +53,41 @@ def check_plan(plan: Plan, *, functions: Functions | None) -> Preflight:
     """
     found = Preflight()
     problems: list[Problem] = []
-    _check_assertions(plan.suite.assertions, functions)
+    _check_assertions(plan, plan.suite.assertions, functions, found)
     for example in _looked_at(plan, found, runs_code=functions is not None):
         found.cases += 1
-        found.tasks += (example.repeats or plan.suite.repeats) * len(plan.targets)
+        found.tasks += _tasks(plan, example)
         problems += _problems(plan, example, functions, found)
         if len(problems) >= MAX_PROBLEMS:
             break
+    if found.metrics is not None:
+        problems += found.metrics.problems(found.cases)
+        found.not_checked += found.metrics.warnings
     if problems:
         raise SuiteFileError(problems[:MAX_PROBLEMS])
     if found.is_whole:
         _check_something(plan, found)
+        if plan.selection.is_everything and (problems := list(_unmeasured(plan, found.labels))):
+            raise SuiteFileError(problems)
     return found
+
+
+def _unmeasured(plan: Plan, labels: set[str]) -> Iterator[Problem]:
+    """Yield the metrics a gate names and nothing measures: such a gate could never be met."""
+    suite = plan.suite
+    gates: list[tuple[tuple[str, ...], Gate]] = [((), suite.gate)]
+    gates += [(("tags", name), inner) for name, inner in suite.gate.tags.items()]
+    gates += [(("models", name), inner) for name, inner in suite.gate.models.items()]
+    for path, gate in gates:
+        for metric in gate.metrics:
+            if metric in labels or "{{" in "".join(labels):
+                continue
+            line, column = suite.source.place(("gate", *path, "metrics", metric)) if suite.source else (None, None)
+            close = nearest(metric, labels)
+            known = ", ".join(sorted(labels)) or "none"
+            hint = f"did you mean {close!r}?" if close else f"the metrics here are: {known}"
+            said = f"the gate wants {shown(metric)}, and nothing measures it"
+            yield Problem(said, file=suite.shown, line=line, column=column, hint=hint)
 
 
 def _looked_at(plan: Plan, found: Preflight, *, runs_code: bool) -> Iterator[Example]:
@@ -72,10 +110,14 @@ def _check_something(plan: Plan, found: Preflight) -> None:
     if not found.cases and plan.selection.is_everything:
         raise NothingSelected(f"{suite.shown}: there is no case in {suite.dataset.shown}")
     if not found.cases:
-        raise NothingSelected(f"{suite.shown}: no case is selected", hint="look at -k, --tag, --case and the like")
-    if found.unasserted == found.cases and not suite.metrics:
+        raise NoneTaken(f"{suite.shown}: no case is selected", hint="look at -k, --tag, --case and the like")
+    if found.unasserted == found.cases:
         hint = "add `assert:` to the suite, or expected_output to its cases"
         raise NothingSelected(f"{suite.shown}: nothing is asserted of any case", hint=hint)
+
+
+def _tasks(plan: Plan, example: Example) -> int:
+    return (example.repeats or plan.suite.repeats) * len(plan.targets)
 
 
 def _problems(plan: Plan, example: Example, functions: Functions | None, found: Preflight) -> list[Problem]:
@@ -84,10 +126,15 @@ def _problems(plan: Plan, example: Example, functions: Functions | None, found: 
         assertions = plan.assertions_of(example)
         for number, turn in enumerate(example.turns):
             own = plan.parsed(turn.get("assert", []), example, ("turns", number, "assert"))
-            _check_assertions(own, functions)
+            _check_assertions(plan, own, functions, found)
+            _count_comparisons(found, own, _tasks(plan, example))
             found.unasserted -= bool(own and not assertions)
-        _check_assertions(assertions, functions)
-        found.unasserted += not assertions and not example.metrics
+            found.labels.update(each.metric for each in flat_assertions(own) if each.metric)
+        _check_assertions(plan, assertions, functions, found)
+        _count_comparisons(found, assertions, _tasks(plan, example))
+        _look_at_metrics(found, assertions, example, _tasks(plan, example))
+        found.labels.update(each.metric for each in flat_assertions(assertions) if each.metric)
+        found.unasserted += not assertions
     except UserError as error:
         problems += error.problems
     for prompt in {target.prompt.identity.behavior: target for target in plan.targets}.values():
@@ -95,21 +142,25 @@ def _problems(plan: Plan, example: Example, functions: Functions | None, found: 
     return problems
 
 
-def _check_assertions(assertions: tuple[Assertion, ...], functions: Functions | None) -> None:
-    for assertion in _flat(assertions):
-        if assertion.needs_judge:
-            raise SuiteFileError(
-                f"{assertion.written} needs a judge, and this version has none yet",
-                file=assertion.file,
-                line=assertion.line,
-                column=assertion.column,
-                hint="take it out, or write a python assertion",
-            )
+def _check_assertions(
+    plan: Plan, assertions: tuple[Assertion, ...], functions: Functions | None, found: Preflight
+) -> None:
+    if plan.resolver is not None:
+        check_embedders(assertions, plan.resolver.settings, found.embedders)
     if functions is not None:
         load_functions(assertions, functions)
 
 
-def _flat(assertions: tuple[Assertion, ...]) -> Iterator[Assertion]:
-    for assertion in assertions:
-        yield assertion
-        yield from _flat(assertion.members)
+def _look_at_metrics(found: Preflight, assertions: tuple[Assertion, ...], example: Example, tasks: int) -> None:
+    if not any(is_judged(each) for each in assertions):
+        return
+    if found.metrics is None:
+        from promptstudio.evals.metrics.check import MetricCheck  # for judged suites only
+
+        found.metrics = MetricCheck()
+    found.metrics.look(assertions, example, tasks)
+
+
+def _count_comparisons(found: Preflight, assertions: tuple[Assertion, ...], tasks: int) -> None:
+    for model, count in embedding_models(assertions).items():
+        found.comparisons[model] += count * tasks

@@ -22,6 +22,7 @@ class CaseResult:
 
     `answer_key` is what was asked, `key` what was asked and how it was judged: 32 hex digits each. `request_id` is the
     row of the history that holds the answer; `reused` says that it was there before this run. `reason` is one line.
+    `judge_usd` is what judging it took in this run, apart from `cost_usd` of the answer.
     """
 
     key: str
@@ -39,6 +40,7 @@ class CaseResult:
     answers: tuple[Answer, ...] = ()
     error: ErrorInfo | None = None
     cost_usd: Decimal | None = Decimal(0)
+    judge_usd: Decimal | None = Decimal(0)
     saved_usd: Decimal = Decimal(0)
     latency_ms: float | None = None
     cached: bool = False
@@ -62,12 +64,19 @@ class CaseResult:
             sum(answer.usage.output_tokens or 0 for answer in asked),
             self.saved_usd,
             self.metrics,
+            self.judge_usd,
+            self.repeat,
+            self.case.cluster is not None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One evaluation run. `totals` and `checks` are filled when it ended; `exit_code` is what its process returned."""
+    """One evaluation run. `totals` and `checks` are filled when it ended; `exit_code` is what its process returned.
+
+    `judge` pins who judged: model, parameters and hash of the prompt, by the name scores have for it. `baseline` is the
+    id of the run this one was held against.
+    """
 
     id: str
     suite: str
@@ -86,3 +95,5 @@ class RunRecord:
     exit_code: int | None = None
     note: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    baseline: str | None = None

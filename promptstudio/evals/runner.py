@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
@@ -28,8 +28,9 @@ from promptstudio.errors import (
     RateLimitError,
     UserError,
 )
-from promptstudio.evals.assertions.assertion import Setting
-from promptstudio.evals.assertions.score import case_outcome, metric_means, score_answer
+from promptstudio.evals.assertions.assertion import Peers, Setting
+from promptstudio.evals.assertions.score import case_outcome, judge_cost, metric_means, score_answer
+from promptstudio.evals.early import Early
 from promptstudio.evals.limits import Account, Accounts, Closed
 from promptstudio.evals.plan import Plan, Target, Task, values_of
 from promptstudio.evals.records import CaseResult
@@ -82,6 +83,15 @@ class _Talk:
         return self.runs[-1].id if self.runs else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """The answers to a task: new ones, or those of an earlier run."""
+
+    answers: tuple[Answer, ...]
+    talk: _Talk
+    stored: Stored | None = None
+
+
 class Keeper(Protocol):
     """Where results are kept: looked up before a call, and stored as they end."""
 
@@ -111,6 +121,7 @@ class Ended:
     refused: Mapping[str, str] = field(default_factory=dict)  # model → why its provider takes no request
     provider_errors: Counter[str] = field(default_factory=Counter)
     user_errors: tuple[str, ...] = ()
+    decided: str | None = None  # by a test that may stop early
 
 
 Watch = Callable[[CaseResult, Totals], None]
@@ -129,9 +140,12 @@ class Evaluation:
     watch: Watch | None = None
     run_id: str | None = None
     regrade: bool = False
+    judge_width: int = 0
+    early: Early | None = None
     totals: Totals = field(default_factory=Totals)
     _started: int = 0
     _stopped: str | None = None
+    _decided: str | None = None
     _interrupted: bool = False
     _failure: Exception | None = None
     _unreached: Counter[str] = field(default_factory=Counter)
@@ -143,8 +157,8 @@ class Evaluation:
 
     async def run(self) -> Ended:
         """Evaluate until the tasks are used up, or a limit is reached. Raises what is wrong with a case's file."""
-        tasks = self._tasks()
-        workers = [asyncio.create_task(self._work(tasks)) for _ in range(self._width())]
+        groups = self._groups()
+        workers = [asyncio.create_task(self._work(groups)) for _ in range(self._width())]
         try:
             await asyncio.gather(*workers)
         finally:
@@ -161,6 +175,7 @@ class Evaluation:
             {model: error.message for model, error in self._refused.items()},
             self._provider_errors,
             tuple(self._user_errors),
+            self._decided,
         )
 
     def interrupt(self) -> None:
@@ -175,20 +190,24 @@ class Evaluation:
     def _width(self) -> int:
         """Twice as many as may ask at once: whoever judges or stores holds no place at an account; others use it."""
         accounts = len({target.model for target in self.plan.targets})
-        return min(MAX_UNDER_WAY, 2 * (self.accounts.fixed or self.accounts.ceiling) * accounts)
+        return min(MAX_UNDER_WAY, 2 * (self.accounts.fixed or self.accounts.ceiling) * accounts + self.judge_width)
 
-    def _tasks(self) -> Iterator[Task]:
-        for task in self.plan.tasks():
-            if self._stopped is not None:
+    def _groups(self) -> Iterator[tuple[int, tuple[Task, ...]]]:
+        for number, group in enumerate(self.plan.groups()):
+            if self._stopped is not None or self._decided is not None:
                 return
-            self._started += 1
-            yield task
+            self._started += len(group)
+            yield number, group
 
-    async def _work(self, tasks: Iterator[Task]) -> None:
-        """Take one task after the other; all workers take from the same tasks."""
+    async def _work(self, groups: Iterator[tuple[int, tuple[Task, ...]]]) -> None:
+        """Take one task after the other, or those that are judged together; all workers take from the same ones."""
         try:
-            for number, task in enumerate(tasks):
-                await self._end(await self._result(task))
+            for number, group in groups:
+                results = await self._results(group)
+                for result in results:
+                    await self._end(result)
+                if self.early is not None and self._decided is None:
+                    self._decided = self.early.feed(number, tuple(results))
                 if number % 64 == 63:
                     await asyncio.sleep(0)  # what was stored needs no waiting, and others want their turn
         except Closed:
@@ -221,20 +240,51 @@ class Evaluation:
         elif errors is not None and self.totals.counts["error"] > errors:
             self._stop(f"--max-errors {errors} is exceeded")
 
-    async def _result(self, task: Task) -> CaseResult:
-        stored = self.keeper.find(task)
+    async def _results(self, group: tuple[Task, ...]) -> list[CaseResult]:
+        """Return the results of tasks that belong together: all are answered before one is judged."""
+        found = [self.keeper.find(task) for task in group]
+        if len(group) == 1:
+            return [await self._result(group[0], found[0])]
+        if all(stored is not None and stored.result is not None for stored in found):
+            return [await self._result(task, stored) for task, stored in zip(group, found, strict=True)]
+        answered = await asyncio.gather(*map(self._answered, group, found))
+        targets = tuple((task.target.address, task.target.model) for task in group)
+        named = zip(targets, answered, strict=True)
+        peers = Peers(
+            targets, {name: one.answers[-1] for name, one in named if isinstance(one, _Answered) and one.answers}
+        )
+        return [await self._finished(task, one, peers) for task, one in zip(group, answered, strict=True)]
+
+    async def _result(self, task: Task, stored: Stored | None) -> CaseResult:
         if stored is not None and stored.result is not None:
             return replace(
-                stored.result, case=task.example.case, reused=True, cost_usd=Decimal(0), saved_usd=stored.saved_usd
+                stored.result,
+                case=task.example.case,
+                reused=True,
+                cost_usd=Decimal(0),
+                judge_usd=Decimal(0),
+                saved_usd=stored.saved_usd,
             )
+        return await self._finished(task, await self._answered(task, stored), Peers())
+
+    async def _answered(self, task: Task, stored: Stored | None) -> _Answered | CaseResult:
+        """Return the answers to a task, those that are stored or new ones; a result where there are none."""
         if stored is not None:
-            judged = await self._judged(task, stored.answers, _Talk())
-            return replace(judged, request_id=stored.request_id, reused=True, saved_usd=stored.saved_usd)
+            return _Answered(stored.answers, _Talk(), stored)
         if self.regrade:
             return _ended(task, "unscored", "there is no stored answer to grade")
         return await self._asked(task)
 
-    async def _asked(self, task: Task) -> CaseResult:
+    async def _finished(self, task: Task, answered: _Answered | CaseResult, peers: Peers) -> CaseResult:
+        if isinstance(answered, CaseResult):
+            return answered
+        judged = await self._judged(task, answered.answers, answered.talk, peers)
+        stored = answered.stored
+        if stored is None:
+            return judged
+        return replace(judged, request_id=stored.request_id, reused=True, saved_usd=stored.saved_usd)
+
+    async def _asked(self, task: Task) -> _Answered | CaseResult:
         """Ask the model, again as long as what came back is trouble that passes."""
         refusal = self._refused.get(task.target.model)
         if refusal is not None:
@@ -250,7 +300,7 @@ class Evaluation:
         if error is not None:
             self._note_error(task, error)
             return _failed(task, _info(error), talk)
-        return await self._judged(task, tuple(talk.answers), talk)
+        return _Answered(tuple(talk.answers), talk)
 
     def _account(self, target: Target) -> Account:
         reach = self.runner.wires.reach
@@ -268,6 +318,15 @@ class Evaluation:
             task, error
         ):
             self._refused.setdefault(task.target.model, error)
+
+    def _note_judging(self, task: Task, scores: Sequence[Score]) -> None:
+        """Count what kept scores from being made: the provider of a judge or an embedder, or somebody's file."""
+        for score in scores:
+            if "provider_error" in score.details:
+                self._provider_errors[str(score.details["provider_error"])] += 1
+            elif "user_error" in score.details and len(self._user_errors) < MAX_TOLD:
+                self._user_errors.append(f"case {task.example.case.id}: {score.name}: {score.reason}")
+            self._note_judging(task, score.children)
 
     def _is_nobody_there(self, task: Task, error: PromptStudioError) -> bool:
         if not isinstance(error, ProviderConnectionError | ProviderTimeoutError):
@@ -301,8 +360,9 @@ class Evaluation:
             return self.runner
         return self._runners.setdefault(id(settings), replace(self.runner, settings=settings))
 
-    async def _judged(self, task: Task, answers: tuple[Answer, ...], talk: _Talk) -> CaseResult:
-        scores = await self._scores(task, answers)
+    async def _judged(self, task: Task, answers: tuple[Answer, ...], talk: _Talk, peers: Peers) -> CaseResult:
+        scores = await self._scores(task, answers, peers)
+        self._note_judging(task, scores)
         ended = case_outcome(scores, self.plan.threshold_of(task.example))
         answer = answers[-1] if answers else None
         return replace(
@@ -313,16 +373,22 @@ class Evaluation:
             answer=answer,
             answers=answers,
             cost_usd=talk.cost_usd,
+            judge_usd=judge_cost(scores),
             saved_usd=talk.saved_usd,
             latency_ms=_latency_ms(answers),
             cached=bool(talk.runs) and all(run.cached for run in talk.runs),
             request_id=talk.request_id,
         )
 
-    async def _scores(self, task: Task, answers: tuple[Answer, ...]) -> tuple[Score, ...]:
+    async def _scores(self, task: Task, answers: tuple[Answer, ...], peers: Peers) -> tuple[Score, ...]:
         """Judge each turn by its own assertions, and the last answer by those of the case."""
         case = task.example.case
-        setting = replace(self.setting, tools=await self._tools_of(task)) if task.target.prompt.tools else self.setting
+        setting = self.setting
+        if setting.judge is not None:
+            target = (task.target.address, task.target.model)
+            setting = replace(setting, repeat=task.repeat, target=target, peers=peers)
+        if task.target.prompt.tools:
+            setting = replace(setting, tools=await self._tools_of(task))
         scores: list[Score] = []
         for number, (turn, answer) in enumerate(zip(task.example.turns, answers, strict=False), 1):
             own = self.plan.parsed(turn.get("assert", []), task.example, ("turns", number - 1, "assert"))
@@ -331,6 +397,7 @@ class Evaluation:
                 inputs={**case.inputs, **turn.get("inputs", {})},
                 expected_output=turn.get("expected_output"),
                 expected_tools=tuple(turn.get("expected_tools", case.expected_tools)),
+                retrieval_context=tuple(turn.get("retrieval_context", case.retrieval_context)),
             )
             found = await score_answer(own, answer, at, setting)
             scores += [replace(score, name=f"turn {number}: {score.name}") for score in found]

@@ -38,7 +38,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One example: the inputs, and what is expected of the answer. `file` and `line` say where it stands."""
+    """One example: the inputs, and what is expected of the answer. `file` and `line` say where it stands.
+
+    `turns` are those of a conversation, without their assertions. Cases of one `cluster`, such as questions about one
+    document, are not independent of each other: statistics count them so.
+    """
 
     id: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +54,8 @@ class Case:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     file: str | None = None
     line: int | None = None
+    turns: tuple[Mapping[str, Any], ...] = ()
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,10 @@ class Score:
     `name` is what was asked for, such as `not-contains`; `metric` the name under which scores are averaged in reports.
     `score` is 0 to 1, None where there is none. A weight of 0 is reported and not counted. `reason` is one short line
     without control characters; `expected` and `actual` are whole and as they came: make them safe before showing them.
+
+    What was judged by an engine of others or by a model says by which: `engine` and its version, `settings_hash` of all
+    that was set, `judge` with its parameters and prompt. Figures that differ in them are not comparable. `cost_usd` and
+    `usage` are the judge's; `children` are the members of a set, or of a panel of judges.
     """
 
     name: str
@@ -72,6 +82,12 @@ class Score:
     actual: Any = None
     details: Mapping[str, Any] = field(default_factory=dict)
     children: tuple[Score, ...] = ()
+    engine: str | None = None
+    engine_version: str | None = None
+    settings_hash: str | None = None
+    judge: str | None = None
+    cost_usd: Decimal | float | None = None
+    usage: Usage = Usage()  # noqa: RUF009 - it is frozen
 
 
 @dataclass(frozen=True, slots=True)

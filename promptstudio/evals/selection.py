@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from promptstudio.errors import UsageError
+from promptstudio.errors import NothingSelected, UsageError
 from promptstudio.evals.datasets import Example
 from promptstudio.prompts.wording import shown
 
 _TOKEN = re.compile(r"\s*(?:(?P<mark>[()])|(?P<word>[^\s()]+))")
 _MAX_DEPTH = 50
 Matches = Callable[[str], bool]
+
+
+class NoneTaken(NothingSelected):
+    """A suite with cases, of which the selection takes none: no fault where it takes some of another suite."""
 
 
 @dataclass(frozen=True, slots=True)

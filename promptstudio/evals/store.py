@@ -2,9 +2,13 @@
 
     runs      one row a run                     cases    what a case says, once for each content
     results   one row a case of a run           answers  what a model said, once for each text it said to a question
+    shapes    what many results of a run have in common: the names and settings of their scores
 
 A result is found again by its key, an answer by its answer key, whatever run it was made in: that is how an evaluation
 goes on where it was stopped. A new answer to an old question stands beside the old one, which its run keeps.
+
+Keys are hashes of what the files of the project say. The texts are stored as the history stores its own: what has the
+shape of a key is blanked out before, unless `history.redact` is off. A stored answer that is judged anew is judged so.
 """
 
 from __future__ import annotations
@@ -15,37 +19,42 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from promptstudio.config import Settings
 from promptstudio.errors import HistoryError, NotFoundError
-from promptstudio.evals.coding import (
-    answers_data,
-    answers_from,
-    digest_of,
-    json_text,
-    result_detail,
-    result_from,
-    run_data,
-    run_from,
-)
+from promptstudio.evals.coding import json_text, run_data, run_from
+from promptstudio.evals.packing import DAMAGED, cleaner, dictionary_of, packed, plain, unpacked
 from promptstudio.evals.records import CaseResult, RunRecord
+from promptstudio.evals.rows import (
+    RESULT,
+    Place,
+    Targets,
+    Writer,
+    answers_text,
+    dollars,
+    id_of,
+    pack_without,
+    result_of,
+    stored_answers,
+)
 from promptstudio.evals.runner import Stored
 from promptstudio.evals.schema import Outcome
 from promptstudio.evals.storefile import made_file, opened_file, translated
 from promptstudio.evals.totals import OUTCOMES
 from promptstudio.history import owners
+from promptstudio.prompts.secrets import redact
 
 FILE_NAME = "evals.db"
-_RESULT = """
-SELECT r.seq, r.key, a.key, r.target, r.repeat, r.outcome, r.score, r.cost_nanousd, r.latency_ms, r.flags, r.data,
-       c.data, a.data, a.request_id, a.cost_nanousd
-FROM results r LEFT JOIN cases c ON c.digest = r.digest LEFT JOIN answers a ON a.number = r.answer
+_OF_RUN = "FROM results r LEFT JOIN cases c ON c.digest = r.digest LEFT JOIN answers a ON a.number = r.answer"
+# The newest answer to the question comes first, and of what it was judged as the newest run.
+_BY_KEY = """
+FROM answers a CROSS JOIN results r ON r.answer = a.number LEFT JOIN cases c ON c.digest = r.digest
+WHERE a.key = ? AND r.key = ? AND r.outcome IN (0, 1) ORDER BY a.number DESC, r.run DESC LIMIT 1
 """
-CACHED, REUSED = 1, 2
-Targets = list[tuple[str, str, str]]
+_REMEMBERED = 256
+_FOUND = 4096
 
 
 def store_path(settings: Settings) -> Path:
@@ -56,10 +65,18 @@ def store_path(settings: Settings) -> Path:
 
 
 class EvalStore:
-    """The results of a project. Reading makes no file; a newer file is refused, never changed."""
+    """The results of a project. Reading makes no file; a newer file is refused, never changed.
 
-    def __init__(self, path: Path) -> None:
+    `redacting` blanks out what has the shape of a secret before it is stored.
+    """
+
+    def __init__(self, path: Path, *, redacting: bool = True) -> None:
         self.path = path
+        self._clean = cleaner(redacting=redacting)
+        self._bases: dict[tuple[int, int], int] = {}
+        self._shapes: dict[int, tuple[str, str]] = {}
+        self._texts: dict[int, str] = {}
+        self._found: dict[str, Place] = {}  # what was found last, by its key: it may be taken over
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._reading = threading.RLock()  # who looks something up does not wait for who writes
@@ -87,39 +104,58 @@ class EvalStore:
         """Store a run that starts, and return its number."""
         with self._writing() as connection:
             found = connection.execute(
-                "INSERT INTO runs (id, created_at, suite, status, data) VALUES (?, ?, ?, ?, ?)", _run_columns(run)
+                "INSERT INTO runs (id, created_at, suite, status, data) VALUES (?, ?, ?, ?, ?)", self._run_columns(run)
             )
             return int(found.lastrowid or 0)
 
     def finish(self, run: RunRecord) -> None:
         with self._writing() as connection:
-            _, created_at, suite, status, data = _run_columns(run)
+            _, created_at, suite, status, data = self._run_columns(run)
             connection.execute(
                 "UPDATE runs SET created_at = ?, suite = ?, status = ?, data = ? WHERE id = ?",
                 (created_at, suite, status, data, run.id),
             )
 
-    def add(self, run: int, first: int, results: Sequence[tuple[int, bytes, str, CaseResult]]) -> None:
-        """Store results in one transaction. Each comes with the index of its target, and its case's digest and data."""
+    def _run_columns(self, run: RunRecord) -> tuple[str, int, str, str, str]:
+        created_at = round(run.created_at.timestamp() * 1000)
+        note = None if run.note is None else redact(run.note)  # it may repeat what a provider said of a key
+        data = json_text(plain(run_data(replace(run, note=note)), self._clean))
+        return run.id, created_at, run.suite, run.status, data
+
+    def add(self, run: int, first: int, results: Sequence[tuple[int, CaseResult]]) -> None:
+        """Store results in one transaction. Each comes with the index of its target."""
         with self._writing() as connection:
-            rows, cases = [], {}
-            for seq, (target, digest, case, result) in enumerate(results, first):
-                rows.append((run, seq, *_result_columns(target, digest, _answer_number(connection, result), result)))
-                cases[digest] = case
-            connection.executemany("INSERT OR IGNORE INTO cases VALUES (?, ?)", cases.items())
-            connection.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            writer = Writer(connection, self._clean, self._bases)
+            for seq, (target, result) in enumerate(results, first):
+                place = self._found.pop(result.key, None) if result.reused else None
+                if place is None or not writer.copy(run, seq, target, result, place):
+                    writer.add(run, seq, target, result)
 
     def remove(self, ids: Sequence[str]) -> int:
         """Remove runs, and the answers and cases no other run has."""
         with self._writing() as connection:
             removed = 0
             for each in ids:
-                connection.execute("DELETE FROM results WHERE run = (SELECT number FROM runs WHERE id = ?)", (each,))
+                of_run = "run = (SELECT number FROM runs WHERE id = ?)"
+                self._unsample(connection, each)
+                for table in ("results", "shapes"):
+                    connection.execute(f"DELETE FROM {table} WHERE {of_run}", (each,))  # noqa: S608  literals
                 removed += connection.execute("DELETE FROM runs WHERE id = ?", (each,)).rowcount
-            kept = "SELECT answer FROM results WHERE answer IS NOT NULL"
-            connection.execute(f"DELETE FROM answers WHERE number NOT IN ({kept})")  # noqa: S608  a literal
+            kept = "(SELECT answer FROM results WHERE answer IS NOT NULL)"
+            _unbind(connection, kept)
+            connection.execute(f"DELETE FROM answers WHERE number NOT IN {kept}")  # noqa: S608  a literal
             connection.execute("DELETE FROM cases WHERE digest NOT IN (SELECT digest FROM results)")
         return removed
+
+    def _unsample(self, connection: sqlite3.Connection, run: str) -> None:
+        """Let no other run be packed with a result of this one."""
+        query = (
+            "SELECT s.number, s.data, s.sample FROM shapes s JOIN runs u ON u.number = s.origin "
+            "WHERE u.id = ? AND s.run <> s.origin AND s.sample <> ''"
+        )
+        for number, data, sample in connection.execute(query, (run,)).fetchall():
+            pack_without(connection, number, data, sample, self._answer_text)
+            self._shapes.pop(number, None)
 
     # Reading
 
@@ -158,12 +194,12 @@ class EvalStore:
         chosen = f"AND r.outcome IN ({marks}) " if marks else ""
         while True:
             rows = self._read(
-                f"{_RESULT}WHERE r.run = (SELECT number FROM runs WHERE id = ?) AND r.seq > ? {chosen}"  # noqa: S608
+                f"{RESULT}{_OF_RUN} WHERE r.run = (SELECT number FROM runs WHERE id = ?) AND r.seq > ? {chosen}"  # noqa: S608
                 "ORDER BY r.seq LIMIT ?",  # numbers of outcomes only
                 (run.id, last, page),
             )
             for row in rows:
-                yield _result(row, targets)
+                yield self._result(row, targets)
             if len(rows) < page:
                 return
             last = rows[-1][0]
@@ -173,31 +209,32 @@ class EvalStore:
 
         `target` is prompt, model and repeat, as the result is to have them.
         """
-        rows = self._read(
-            f"{_RESULT}WHERE r.key = ? AND r.outcome IN (0, 1) AND r.answer IS NOT NULL ORDER BY r.run DESC LIMIT 1",
-            (bytes.fromhex(key),),
-        )
+        rows = self._read(f"{RESULT}{_BY_KEY}", (bytes.fromhex(answer_key), bytes.fromhex(key)))
         if not rows:
             return self.find_answer(answer_key)
         prompt, model, repeat = target
-        found = replace(_result(rows[0], [(prompt, model, "")]), prompt=prompt, model=model, repeat=repeat)
-        return Stored(found.answers, found.request_id, found, _dollars(rows[0][14]))
+        found = replace(self._result(rows[0], [(prompt, model, "")]), prompt=prompt, model=model, repeat=repeat)
+        if len(self._found) >= _FOUND:
+            self._found.clear()
+        self._found[key] = Place(rows[0][-1], rows[0][0], rows[0][10], found)
+        return Stored(found.answers, found.request_id, found, dollars(rows[0][-2]))
 
     def find_answer(self, answer_key: str, run: RunRecord | None = None) -> Stored | None:
         """Return the newest answer to a question, or the one a run has."""
+        columns, key = "SELECT a.base, a.data, a.request_id, a.cost_nanousd FROM answers a", bytes.fromhex(answer_key)
         if run is None:
-            where, parameters = "WHERE key = ? ORDER BY number DESC LIMIT 1", (bytes.fromhex(answer_key),)
-            rows = self._read(f"SELECT data, request_id, cost_nanousd FROM answers {where}", parameters)  # noqa: S608
+            rows = self._read(f"{columns} WHERE a.key = ? ORDER BY a.number DESC LIMIT 1", (key,))
         else:
             rows = self._read(
-                "SELECT a.data, a.request_id, a.cost_nanousd FROM answers a WHERE a.key = ? AND a.number IN "
-                "(SELECT answer FROM results WHERE run = (SELECT number FROM runs WHERE id = ?)) LIMIT 1",
-                (bytes.fromhex(answer_key), run.id),
+                f"{columns} WHERE a.key = ? AND EXISTS (SELECT 1 FROM results r WHERE r.answer = a.number "  # noqa: S608
+                "AND r.run = (SELECT number FROM runs WHERE id = ?)) LIMIT 1",
+                (key, run.id),
             )
         if not rows:
             return None
-        data, request_id, cost = rows[0]
-        return Stored(answers_from(json.loads(data)), request_id, saved_usd=_dollars(cost))
+        base, data, request_id, cost = rows[0]
+        answers = stored_answers(base, data, self._answer_text)
+        return Stored(answers, id_of(request_id), saved_usd=dollars(cost))
 
     def counts(self, run: RunRecord) -> dict[Outcome, int]:
         """Count the results of a run by outcome; for one that left no totals."""
@@ -208,6 +245,35 @@ class EvalStore:
         found = dict(rows)
         return {outcome: found.get(index, 0) for index, outcome in enumerate(OUTCOMES)}
 
+    def _result(self, row: Sequence[Any], targets: Targets) -> CaseResult:
+        try:
+            return result_of(row, targets, self._shape(row[10]), self._answer_text)
+        except (ValueError, TypeError, IndexError, RecursionError) as error:  # a row is not what was written
+            raise HistoryError(f"{self.path}: the file is damaged: {error}", hint=DAMAGED) from error
+
+    def _shape(self, number: int) -> tuple[str, str]:
+        with self._reading:
+            if number not in self._shapes:
+                found = self._the_row("SELECT data, sample FROM shapes WHERE number = ?", number)
+                _make_room(self._shapes)
+                self._shapes[number] = (found[0], found[1])
+            return self._shapes[number]
+
+    def _answer_text(self, number: int) -> str:
+        """Return the text of an answer that others are packed with."""
+        with self._reading:
+            if number not in self._texts:
+                base, data = self._the_row("SELECT base, data FROM answers WHERE number = ?", number)
+                _make_room(self._texts)
+                self._texts[number] = answers_text(base, data, self._answer_text)
+            return self._texts[number]
+
+    def _the_row(self, sql: str, number: int) -> tuple[Any, ...]:
+        rows = self._read(sql, (number,))
+        if not rows:
+            raise HistoryError(f"{self.path}: the file is damaged: row {number} is missing", hint=DAMAGED)
+        return rows[0]
+
     # The file
 
     def _read(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -215,7 +281,7 @@ class EvalStore:
             if self._reader is None:
                 if not self.path.is_file():
                     return []
-                self._reader = opened_file(self.path)
+                self._reader = opened_file(self.path, self._clean)
             if self._reader is None:
                 return []  # somebody is just making it
             return self._reader.execute(sql, parameters).fetchall()
@@ -224,7 +290,7 @@ class EvalStore:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self.path):
             if self._connection is None:
-                self._connection = made_file(self.path)
+                self._connection = made_file(self.path, self._clean)
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -251,67 +317,17 @@ def targets_of(run: RunRecord) -> Targets:
     return [(one["prompt"], one["model"], one["behavior"]) for one in run.options.get("targets", [])]
 
 
-def _run_columns(run: RunRecord) -> tuple[str, int, str, str, str]:
-    created_at = round(run.created_at.timestamp() * 1000)
-    return run.id, created_at, run.suite, run.status, json_text(run_data(run))
+def _make_room(remembered: dict[int, Any]) -> None:
+    if len(remembered) >= _REMEMBERED:
+        remembered.clear()
 
 
-def _result_columns(target: int, digest: bytes, answer: int | None, result: CaseResult) -> tuple[Any, ...]:
-    return (
-        bytes.fromhex(result.key),
-        answer,
-        digest,
-        target,
-        result.repeat,
-        OUTCOMES.index(result.outcome),
-        result.score,
-        _nano(result.cost_usd),
-        result.latency_ms,
-        CACHED * result.cached + REUSED * result.reused,
-        json_text(result_detail(result)),
-    )
-
-
-def _answer_number(connection: sqlite3.Connection, result: CaseResult) -> int | None:
-    """Store an answer that is not there yet, and return its number."""
-    if not result.answers:
-        return None
-    data = json_text(answers_data(result.answers))
-    key, digest = bytes.fromhex(result.answer_key), digest_of(data)
-    connection.execute(
-        "INSERT OR IGNORE INTO answers (key, digest, data, request_id, cost_nanousd) VALUES (?, ?, ?, ?, ?)",
-        (key, digest, data, result.request_id, _nano(result.cost_usd)),
-    )
-    found = connection.execute("SELECT number FROM answers WHERE key = ? AND digest = ?", (key, digest)).fetchone()
-    return int(found[0])
-
-
-def _result(row: Sequence[Any], targets: Targets) -> CaseResult:
-    _, key, answer, target, repeat, outcome, score, cost, latency_ms, flags, data, case, answers, request_id, _ = row
-    prompt, model, behavior = targets[target] if target < len(targets) else ("?", "?", "")
-    return result_from(
-        json.loads(data),
-        case=json.loads(case) if case else {},
-        answers=json.loads(answers) if answers else [],
-        key=key.hex(),
-        answer_key=answer.hex() if answer else "",
-        prompt=prompt,
-        model=model,
-        behavior=behavior,
-        repeat=repeat,
-        outcome=OUTCOMES[outcome],
-        score=score,
-        cost_usd=None if cost is None else _dollars(cost),
-        latency_ms=latency_ms,
-        cached=bool(flags & CACHED),
-        reused=bool(flags & REUSED),
-        request_id=request_id,
-    )
-
-
-def _dollars(nano_usd: int | None) -> Decimal:
-    return Decimal(nano_usd or 0) / 1_000_000_000
-
-
-def _nano(cost_usd: Decimal | None) -> int | None:
-    return None if cost_usd is None else int(cost_usd * 1_000_000_000)
+def _unbind(connection: sqlite3.Connection, kept: str) -> None:
+    """Pack answers that stay without the help of those that go: nothing of what is removed may be left in them."""
+    rows = connection.execute(
+        "SELECT a.number, a.data, b.data FROM answers a JOIN answers b ON b.number = a.base "  # noqa: S608  a literal
+        f"WHERE a.number IN {kept} AND b.number NOT IN {kept}"
+    ).fetchall()
+    for number, data, base_data in rows:
+        text = unpacked(data, dictionary_of((unpacked(base_data),)))
+        connection.execute("UPDATE answers SET base = NULL, data = ? WHERE number = ?", (packed(text), number))

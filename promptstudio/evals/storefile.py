@@ -10,32 +10,42 @@ from pathlib import Path
 from shlex import quote
 
 from promptstudio.errors import HistoryError
+from promptstudio.evals.packing import Clean
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x50534556  # "PSEV"
 BUSY_TIMEOUT_S = 30.0
 
-_SCHEMA = """
+# Numbers of answers and shapes are never given twice: who remembers one is never led to another's row.
+SCHEMA = """
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, suite TEXT NOT NULL,
     status TEXT NOT NULL, data TEXT NOT NULL
 ) STRICT;
-CREATE TABLE cases (digest BLOB PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE answers (
-    number INTEGER PRIMARY KEY, key BLOB NOT NULL, digest BLOB NOT NULL, data TEXT NOT NULL, request_id TEXT,
-    cost_nanousd INTEGER, UNIQUE (key, digest)
+CREATE TABLE cases (digest BLOB PRIMARY KEY, data ANY NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE shapes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, digest BLOB NOT NULL, data TEXT NOT NULL,
+    sample TEXT NOT NULL, origin INTEGER NOT NULL, UNIQUE (run, digest)
 ) STRICT;
+CREATE TABLE answers (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL, base INTEGER, request_id ANY, cost_nanousd INTEGER,
+    data ANY NOT NULL
+) STRICT;
+CREATE INDEX answers_by_key ON answers (key);
 CREATE TABLE results (
     run INTEGER NOT NULL, seq INTEGER NOT NULL, key BLOB NOT NULL, answer INTEGER, digest BLOB NOT NULL,
     target INTEGER NOT NULL, repeat INTEGER NOT NULL, outcome INTEGER NOT NULL, score REAL, cost_nanousd INTEGER,
-    latency_ms REAL, flags INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (run, seq)
+    latency_ms REAL, flags INTEGER NOT NULL, shape INTEGER NOT NULL, data ANY NOT NULL, PRIMARY KEY (run, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX results_by_key ON results (key);
+CREATE INDEX results_by_answer ON results (answer) WHERE answer IS NOT NULL;
 """
 
 
-def opened_file(path: Path) -> sqlite3.Connection | None:
-    """Open a file that is there, for reading; one on a read-only disk as it is. None where it has no tables yet."""
+def opened_file(path: Path, clean: Clean) -> sqlite3.Connection | None:
+    """Open a file that is there, for reading; one on a read-only disk as it is. None where it has no tables yet.
+
+    A file of an older version becomes one of this version; where that cannot be written, a copy in memory does.
+    """
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         version = _check_version(connection, path)
@@ -52,44 +62,72 @@ def opened_file(path: Path) -> sqlite3.Connection | None:
     if version == 0:
         connection.close()
         return None
-    return connection
+    return connection if version == VERSION else _of_now(connection, path, clean)
 
 
-def made_file(path: Path) -> sqlite3.Connection:
+def _of_now(connection: sqlite3.Connection, path: Path, clean: Clean) -> sqlite3.Connection:
+    from promptstudio.evals.storemigrate import migrate  # only for a file from an older version
+
+    try:
+        if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            migrate(connection, clean)
+            return connection
+        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        connection.backup(copy)
+        connection.close()
+        migrate(copy, clean)
+    except BaseException:
+        connection.close()
+        raise
+    return copy
+
+
+def made_file(path: Path, clean: Clean) -> sqlite3.Connection:
     """Open a file for writing; make it where it is not there."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
+        version = _check_version(connection, path)  # before anything is written: it may be another program's file
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        if _check_version(connection, path) == 0:
+        connection.execute("PRAGMA secure_delete = ON")
+        if version == 0:
             _make_tables(connection)
+        return connection if version in (0, VERSION) else _of_now(connection, path, clean)
     except BaseException:
         connection.close()
         raise
-    return connection
+
+
+def statements(script: str) -> Iterator[str]:
+    return (statement for statement in script.split(";") if statement.strip())
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
-        for statement in _SCHEMA.split(";"):
-            if statement.strip():
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
+            for statement in statements(SCHEMA):
                 connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     mark = connection.execute("PRAGMA application_id").fetchone()[0]
+    is_ours = mark == APPLICATION_ID
+    if not is_ours and (version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+        raise HistoryError(f"{path} is another program's database", hint="move it away; the next run begins a new one")
     if version > VERSION:
         raise HistoryError(f"{path} was made by a newer version", hint="upgrade promptstudio")
-    if version and mark != APPLICATION_ID:
-        raise HistoryError(f"{path} is another program's database", hint="move it away; the next run begins a new one")
     return version
 
 
@@ -108,11 +146,23 @@ def _fact(path: Path, error: sqlite3.Error | OSError) -> str:
 
 
 def _hint(path: Path, error: sqlite3.Error | OSError) -> str:
+    """Return what to do. What was stored before is there: the same command goes on from it."""
+    code = _code(error)
     if _is_damaged(error):
         return f"put it aside, and the next run begins a new one: mv {quote(str(path))} {quote(f'{path}.damaged')}"
-    return "free some space" if "full" in str(error) else "`ps doctor` checks the project's files"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return "free some space; what ended is stored, and the same command goes on from there"
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return "another program holds the file; the same command goes on once it is free"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) or isinstance(error, OSError):
+        return f"make {quote(str(path.parent))} writable for you: each case is stored as it ends"
+    return "`ps doctor` checks the project's files"
 
 
 def _is_damaged(error: sqlite3.Error | OSError) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _code(error: sqlite3.Error | OSError) -> int:
+    """Return the primary result code of SQLite, 0 where there is none."""
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF

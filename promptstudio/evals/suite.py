@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from promptstudio.config import Settings
 from promptstudio.errors import NotFoundError, SuiteFileError, UsageError
-from promptstudio.evals.assertions.assertion import Assertion
-from promptstudio.evals.assertions.functions import Functions, Target, find_target
+from promptstudio.evals.assertions.assertion import Assertion, Origin
+from promptstudio.evals.assertions.functions import Functions, Target, find_target, told
 from promptstudio.evals.assertions.parse import origin_in, parse_assertions
 from promptstudio.evals.datasets import Dataset, file_cases, fingerprint, function_cases, inline_cases
 from promptstudio.evals.gate import Gate, gate_of
@@ -19,8 +21,10 @@ from promptstudio.prompts.assertion_faults import PYTHON_TARGET
 from promptstudio.prompts.library import default_name, suite_paths_in
 from promptstudio.prompts.overlay import Source, overlaid
 from promptstudio.prompts.suite_schema import suite_problems
-from promptstudio.prompts.wording import nearest, shown
+from promptstudio.prompts.wording import found, nearest, shown
 from promptstudio.prompts.yamlfile import YamlDocument, read_text_file, read_yaml
+
+EMPTY_HINT = "a suite names a `prompt:`, its `cases:` and what to `assert:`; `ps schema suite` has the rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,8 @@ def load_suite(path: Path, settings: Settings, functions: Functions | None = Non
     """Load a suite. Raises SuiteFileError with every problem; no Python function is run."""
     where = _shown(path, settings)
     text = read_text_file(path, shown=where, error=SuiteFileError)
-    return suite_of(read_yaml(text, file=where, error=SuiteFileError), path, settings, functions)
+    document = read_yaml(text, file=where, error=SuiteFileError, empty_hint=EMPTY_HINT)
+    return suite_of(document, path, settings, functions)
 
 
 def suite_of(
@@ -131,6 +136,7 @@ def suite_of(
     value = document.value
     compat = value.get("compat")
     origin = origin_in(source, ("assert",), folder=path.parent, root=settings.root, compat=compat)
+    assertions = (*parse_assertions(value.get("assert"), origin), *_metrics(value.get("metrics"), origin))
     return Suite(
         name=value.get("name") or _name_of(path, settings),
         path=path,
@@ -139,16 +145,34 @@ def suite_of(
         models=tuple(value.get("models") or ()),
         repeats=value.get("repeats", 1),
         dataset=dataset or _dataset(value["cases"], source, path, settings, functions),
-        assertions=parse_assertions(value.get("assert"), origin),
+        assertions=assertions,
         metrics=tuple(value.get("metrics") or ()),
         threshold=value.get("threshold"),
         judge=value.get("judge"),
-        gate=gate_of(value.get("gate") or {}),
+        gate=replace(gate_of(value.get("gate") or {}), lower=_lower(assertions)),
         compat=compat,
         description=value.get("description") or "",
         tags=tuple(value.get("tags") or ()),
         source=source,
     )
+
+
+def _lower(assertions: tuple[Assertion, ...]) -> frozenset[str]:
+    """Return the names of metrics of which less is better."""
+    metrics = [each for each in assertions if "/" in each.name]
+    if not metrics:
+        return frozenset()
+    from promptstudio.evals.metrics.table import is_less_better  # for suites that have metrics
+
+    return frozenset(each.metric or each.name for each in metrics if is_less_better(each.name))
+
+
+def _metrics(written: Any, origin: Origin) -> tuple[Assertion, ...]:
+    if not written:
+        return ()
+    from promptstudio.evals.metrics.parse import parse_metrics  # for suites that have metrics
+
+    return parse_metrics(written, replace(origin, path=("metrics",)))
 
 
 def _dataset(written: Any, source: Source, path: Path, settings: Settings, functions: Functions | None) -> Dataset:
@@ -170,8 +194,34 @@ def _dataset(written: Any, source: Source, path: Path, settings: Settings, funct
         ) from cause
 
 
-def _made_by(loader: Functions, target: Target) -> Any:
-    return loader.function(target)()
+def _made_by(loader: Functions, target: Target) -> Iterator[Any]:
+    """Return what a function of theirs makes; where it breaks, that is a mistake of the suite, with its line."""
+    function = loader.function(target)
+    with _their_code(target):
+        made = function()
+    if not isinstance(made, Iterable):
+        what = f"a function returns a list of cases, or yields them; found {found(made)}"
+        raise SuiteFileError(what, file=target.written)
+    steps = iter(made)
+    while True:
+        with _their_code(target):
+            item = next(steps, _END)
+        if item is _END:
+            return
+        yield item
+
+
+_END = object()
+
+
+@contextlib.contextmanager
+def _their_code(target: Target) -> Iterator[None]:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # standard output holds the report only
+            yield
+    except (Exception, SystemExit) as error:
+        what = f"making the cases failed: {told(error, target.path)}"
+        raise SuiteFileError(what, file=target.written) from error
 
 
 def _file_of(written: str, path: Path, settings: Settings) -> Path:

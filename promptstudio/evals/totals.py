@@ -33,6 +33,9 @@ class CaseEnd:
     output_tokens: int = 0
     saved_usd: Decimal = Decimal(0)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    judge_usd: Decimal | None = Decimal(0)
+    repeat: int = 0
+    clustered: bool = False
 
 
 @dataclass(slots=True)
@@ -50,17 +53,23 @@ class _Mean:
 
 
 class Totals:
-    """Figures over cases. `part(kind, name)` are those over a tag, a model or a prompt."""
+    """Figures over cases. `part(kind, name)` are those over a tag, a model or a prompt.
+
+    `cost_usd` is what answers and judges took together, `judge_usd` the judges' part of it.
+    """
 
     def __init__(self, *, is_part: bool = False) -> None:
         self.counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
         self.cost_usd = Decimal(0)
+        self.judge_usd = Decimal(0)
         self.saved_usd = Decimal(0)
         self.unpriced = 0
         self.cached = 0
         self.input_tokens = 0
         self.output_tokens = 0
         self.metrics: dict[str, _Mean] = {}
+        self.clustered = False
+        self.repeated = False
         self._latencies: dict[int, int] = {}
         self._parts: dict[tuple[str, str], Totals] = {}
         self._is_part = is_part
@@ -78,12 +87,14 @@ class Totals:
 
     def _count(self, end: CaseEnd) -> None:
         self.counts[end.outcome] += 1
+        self.clustered = self.clustered or end.clustered
+        self.repeated = self.repeated or end.repeat > 0
         if end.outcome == "skipped":
             return
-        if end.cost_usd is None:
+        if end.cost_usd is None or end.judge_usd is None:
             self.unpriced += 1
-        else:
-            self.cost_usd += end.cost_usd
+        self.cost_usd += (end.cost_usd or 0) + (end.judge_usd or 0)
+        self.judge_usd += end.judge_usd or 0
         self.saved_usd += end.saved_usd
         self.cached += end.cached
         self.input_tokens += end.input_tokens
@@ -146,6 +157,7 @@ def totals_data(totals: Totals) -> dict[str, Any]:
         **{str(outcome): count for outcome, count in totals.counts.items()},
         "pass_rate": totals.figure("pass_rate"),
         "cost_usd": str(totals.cost_usd),
+        **({"judge_usd": str(totals.judge_usd)} if totals.judge_usd else {}),
         "saved_usd": str(totals.saved_usd),
         "unpriced": totals.unpriced,
         "cached": totals.cached,

@@ -38,6 +38,10 @@ IMPORTERS: tuple[Row, ...] = (
     Row("langfuse", "promptstudio.exchange.langfuse:IMPORTER", "Langfuse prompt JSON"),
     Row("promptlayer", "promptstudio.exchange.promptlayer:IMPORTER", "PromptLayer template JSON"),
     Row("openai-json", "promptstudio.exchange.openai_chat:IMPORTER", "OpenAI chat JSON"),
+    Row("deepeval", "promptstudio.exchange.deepeval:IMPORTER", "DeepEval goldens: CSV, JSON, JSONL"),
+    Row("ragas", "promptstudio.exchange.ragas:IMPORTER", "RAGAS dataset: CSV, JSONL, JSON"),
+    Row("inspect", "promptstudio.exchange.inspect_log:IMPORTER", "log of inspect_ai: .eval, .json"),
+    Row("openai-evals", "promptstudio.exchange.openai_evals:IMPORTER", "samples of OpenAI Evals, JSONL"),
 )
 EXPORTERS: tuple[Row, ...] = (
     Row("openai-json", "promptstudio.exchange.openai_chat:EXPORTER", "OpenAI chat JSON, rendered with values"),

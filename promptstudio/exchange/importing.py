@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptstudio.errors import PromptFileError, UserError
+from promptstudio.exchange.datafile import DATA_SUFFIXES, MAX_DATA_BYTES, head_of
 from promptstudio.exchange.document import read_document
 from promptstudio.exchange.formats import AUTO, importer_for, known_importers
-from promptstudio.exchange.schema import Foreign, Import, Importer, Loss, Made
+from promptstudio.exchange.schema import AnswerSet, Foreign, Import, Importer, Loss, Made
 from promptstudio.prompts.textfile import MAX_BYTES, read_text_file
 from promptstudio.prompts.wording import shown
 
-SUFFIXES = (".yaml", ".yml", ".json", ".prompt", ".prompty")
+SUFFIXES = (".yaml", ".yml", ".json", ".prompt", ".prompty", *DATA_SUFFIXES)
 SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "venv", "dist", "build"})
 OURS = "/prompt.schema.json", "/suite.schema.json"
 
@@ -41,6 +42,7 @@ class _Gathered:
     results: list[tuple[Foreign, str, Import]] = field(default_factory=list)
     made: list[Made] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    answers: list[AnswerSet] = field(default_factory=list)
     used: set[Path] = field(default_factory=set)
     unclaimed: list[tuple[Path, str]] = field(default_factory=list)
     sources: list[tuple[str, str]] = field(default_factory=list)
@@ -61,9 +63,13 @@ class _Gathered:
             self.sources.append((foreign.shown, format_name))
             for made in result.made:
                 self.place(made)
+            self.answers += [
+                each for each in result.answers if self.taken[("evals", folded(each.suite))] == each.source
+            ]
         unclaimed = tuple(label for file, label in self.unclaimed if file.resolve() not in self.used)
         losses = tuple(sorted(dict.fromkeys(self.losses), key=lambda loss: (loss.file, loss.line or 0)))
-        return Import(tuple(self.made), losses, tuple(sorted(self.used)), unclaimed, tuple(self.sources))
+        used, sources = tuple(sorted(self.used)), tuple(self.sources)
+        return Import(tuple(self.made), losses, used, unclaimed, sources, tuple(self.answers))
 
     def place(self, made: Made) -> None:
         folder = "evals" if made.kind in ("suite", "data") else "prompts"
@@ -95,23 +101,28 @@ def import_path(path: Path, *, format: str = AUTO, limits: Limits | None = None)
     except (OSError, ValueError) as cause:
         raise UserError(f"cannot be read: {cause}", file=str(path)) from cause
     if not is_folder:
-        foreign = read_foreign(path, path.parent, path.name)
+        foreign = read_foreign(path, path.parent, path.name, as_data=importer is None or reads_data(importer))
         _read_single(foreign, importer, gathered)
     else:
         _read_folder(path, importer, gathered, limits or Limits())
     return gathered.finish()
 
 
-def read_foreign(path: Path, root: Path, label: str) -> Foreign:
-    """Read one file, within limits. Raises NotFoundError or PromptFileError."""
+def read_foreign(path: Path, root: Path, label: str, *, as_data: bool = True) -> Foreign:
+    """Read one file, within limits; `as_data`, of a data file its beginning. Raises UserError."""
+    if as_data and (head := head_of(path, label)) is not None:
+        return Foreign(path, label, head, root, is_data=True)
     text = read_text_file(path, shown=label)
     return Foreign(path, label, text.replace("\r\n", "\n"), root)
 
 
 def _read_single(foreign: Foreign, importer: Importer | None, gathered: _Gathered) -> None:
     chosen = importer or claimant(foreign)
+    if chosen is None and foreign.is_data and (_is_json(foreign) or foreign.path.stat().st_size <= MAX_BYTES):
+        foreign = read_foreign(foreign.path, foreign.root, foreign.shown, as_data=False)  # no data after all
+        chosen = claimant(foreign)
     if chosen is None:
-        hint = "name the format: --format promptfoo, dotprompt, prompty, langchain, llm, langfuse, …"
+        hint = "name the format: --format promptfoo, dotprompt, prompty, langchain, deepeval, ragas, inspect, …"
         raise PromptFileError("this is of no format we know", file=foreign.shown, hint=hint)
     gathered.add(foreign, chosen)
 
@@ -121,15 +132,23 @@ def claimant(foreign: Foreign) -> Importer | None:
     first_line = foreign.text[:400].partition("\n")[0]
     if first_line.startswith("#") and first_line.rstrip().endswith(OURS):
         return None
-    if foreign.path.suffix.lower() in (".yaml", ".yml", ".json"):
+    if foreign.path.suffix.lower() in (".yaml", ".yml", ".json") and not foreign.is_data:
         read_document(foreign)  # a bomb is named with its line, whoever it might have belonged to
     best: Importer | None = None
     most = 0
     for importer in known_importers():
-        sure = importer.confidence(foreign)
+        sure = importer.confidence(foreign) if reads_data(importer) or not foreign.is_data else 0
         if sure > most:
             best, most = importer, sure
     return best
+
+
+def reads_data(importer: Importer) -> bool:
+    return bool(getattr(importer, "reads_data", False))
+
+
+def _is_json(foreign: Foreign) -> bool:
+    return foreign.path.suffix.lower() == ".json"
 
 
 # -- a folder -------------------------------------------------------------------------------------------------------
@@ -142,8 +161,9 @@ def _read_folder(root: Path, importer: Importer | None, gathered: _Gathered, lim
             gathered.unclaimed.append((path, label))
             continue
         size = path.lstat().st_size
-        if size > MAX_BYTES:
-            gathered.losses.append(Loss(label, "", f"the file has {size:,} bytes; the limit is {MAX_BYTES:,}"))
+        most = MAX_DATA_BYTES if path.suffix.lower() in (".json", *DATA_SUFFIXES) else MAX_BYTES
+        if size > most:
+            gathered.losses.append(Loss(label, "", f"the file has {size:,} bytes; the limit is {most:,}"))
             continue
         count, total = count + 1, total + size
         if count > limits.files or total > limits.total_bytes:
@@ -155,10 +175,13 @@ def _read_folder(root: Path, importer: Importer | None, gathered: _Gathered, lim
 
 def _read_one(path: Path, root: Path, label: str, importer: Importer | None, gathered: _Gathered) -> None:
     try:
-        foreign = read_foreign(path, root, label)
+        foreign = read_foreign(path, root, label, as_data=importer is None or reads_data(importer))
         chosen = importer if importer is not None and importer.confidence(foreign) > 0 else None
         if importer is None:
             chosen = claimant(foreign)
+        if chosen is None and foreign.is_data and _is_json(foreign):
+            foreign = read_foreign(path, root, label, as_data=False)
+            chosen = claimant(foreign) if importer is None else None
         if chosen is None:
             gathered.unclaimed.append((path, label))
             return

@@ -14,6 +14,7 @@ from promptstudio.exchange.nunjucks import jinja_to_jinja
 from promptstudio.exchange.promptfoo_models import model_of
 from promptstudio.prompts.assertion_faults import assertion_faults
 from promptstudio.prompts.assertion_table import ASSERTION_NAMES, BARE_NAMES, kind_of
+from promptstudio.prompts.embedder_faults import embedding_model_of
 from promptstudio.prompts.pieces import literal_to_jinja
 from promptstudio.prompts.suite_schema import metric_faults
 from promptstudio.prompts.template import render_template
@@ -31,7 +32,16 @@ METRICS = {
     "g-eval": "deepeval/g_eval",
 }
 # What promptfoo takes where a file gives no threshold.
-THRESHOLDS = {"similar": 0.75, "levenshtein": 5, "rouge-n": 0.75, "bleu": 0.5, "meteor": 0.5}
+THRESHOLDS = {
+    "similar": 0.75,
+    "similar:dot": 0.75,
+    "similar:euclidean": 0.75,
+    "levenshtein": 5,
+    "rouge-n": 0.75,
+    "bleu": 0.5,
+    "meteor": 0.5,
+}
+EMBEDDING = frozenset({"similar", "similar:cosine", "similar:dot", "similar:euclidean"})
 _CODE_TYPES = frozenset({"javascript", "python", "ruby", "webhook"})
 _KEPT = ("weight", "threshold", "metric")
 _TEMPLATE = re.compile(r"\{[{%#]")
@@ -148,8 +158,11 @@ def _assertion(
             made[key] = item[key]
     if kind in THRESHOLDS and "threshold" not in made:
         made["threshold"] = THRESHOLDS[kind]
-    judge = _judge(item.get("provider"), name, ledger, (*path, "provider"))
-    made |= {"judge": judge} if judge else {}
+    if kind in EMBEDDING and embedding_model_of(item.get("provider")) is not None:
+        made["model"] = embedding_model_of(item["provider"])
+    else:
+        judge = _judge(item.get("provider"), name, ledger, (*path, "provider"))
+        made |= {"judge": judge} if judge else {}
     ledger.rest(item, ("type", "value", "assert", "provider", *_KEPT), path, "an assertion here has no such key")
     return name if set(made) == {"type"} and kind in BARE_NAMES else made
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from promptstudio.prompts.prompt import Prompt
+from promptstudio.types import ToolCall, Usage
 
 Kind = Literal["prompt", "partial", "suite", "data", "schema"]
 
@@ -17,12 +18,14 @@ class Foreign:
     """A foreign file, read: text within limits, UTF-8. `shown` is how messages name it.
 
     `root` is the folder files it names may come from: nothing outside of it is ever read, no link out of it followed.
+    Of a data file (`is_data`) the text is only the beginning: who understands it reads the file itself, row by row.
     """
 
     path: Path
     shown: str
     text: str
     root: Path
+    is_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,43 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """One answer of a model, as a foreign file holds it."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    model: str | None = None
+    usage: Usage = Usage()  # noqa: RUF009 - it is frozen
+    cost_usd: float | None = None
+    latency_ms: float | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignAnswer:
+    """What was answered to a case: one answer, or one for each turn. `repeat` counts from 0."""
+
+    case: str
+    said: tuple[Said, ...]
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSet:
+    """The answers a foreign file brought along for the cases of a suite; `suite` is the suite's `Made.name`."""
+
+    suite: str
+    source: str
+    format: str
+    answers: tuple[ForeignAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Import:
     """What an importer made of one foreign file, or all of them of a folder.
 
     `used` are the other files that were read with it; `unclaimed` files that are of no format we know, and `sources`
-    pairs of a file and the format it was read as.
+    pairs of a file and the format it was read as. `answers` are those that came along with cases.
     """
 
     made: tuple[Made, ...] = ()
@@ -62,10 +97,14 @@ class Import:
     used: tuple[Path, ...] = ()
     unclaimed: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
+    answers: tuple[AnswerSet, ...] = ()
 
 
 class Importer(Protocol):
-    """One foreign format. `confidence` is 0 (not mine) to 100 (certainly mine); it reads only what it is given."""
+    """One foreign format. `confidence` is 0 (not mine) to 100 (certainly mine); it reads only what it is given.
+
+    One that reads data files, larger than a prompt may be, says so with `reads_data = True`.
+    """
 
     name: str
     title: str

@@ -38,7 +38,11 @@ SELECT number, model, reason, started_at, duration_ms, input_tokens, output_toke
        cost_microusd, status_code, error_kind, error_message, waited_ms
   FROM attempts WHERE prompt_id = :id ORDER BY number"""
 
-OPEN_ROWS: Final = "SELECT id, owner, created_at FROM prompt_requests WHERE status IN ('pending', 'running')"
+# The index over the status holds what is not completed, and is used where a query says so in these words.
+_NOT_COMPLETED: Final = "status <> 'completed'"
+OPEN_ROWS: Final = (
+    f"SELECT id, owner, created_at FROM prompt_requests WHERE status IN ('pending', 'running') AND {_NOT_COMPLETED}"  # noqa: S608
+)
 INTERRUPT: Final = (
     "UPDATE prompt_requests SET status = 'interrupted' WHERE id = :id AND status IN ('pending', 'running')"
 )
@@ -52,7 +56,7 @@ NEWEST_BUT: Final = (
 PLACE_OF_ROW: Final = "SELECT created_at, seq FROM prompt_requests WHERE id = :id"
 ALL_TABLES: Final = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
 COUNT_ALL: Final = "SELECT count(*) FROM prompt_requests"
-COUNT_OPEN: Final = "SELECT count(*) FROM prompt_requests WHERE status IN ('pending', 'running')"
+COUNT_OPEN: Final = f"SELECT count(*) FROM prompt_requests WHERE status IN ('pending', 'running') AND {_NOT_COMPLETED}"  # noqa: S608
 
 SCANNED_ROWS: Final = 100_000
 """How many of the newest rows a search without the full-text index reads."""
@@ -130,6 +134,8 @@ def conditions(filters: Filters) -> tuple[list[str], Parameters]:
         if (value := getattr(filters, name)) is not None:
             clauses.append(f'r."{name}" = :{name}')
             parameters[name] = value
+    if filters.status not in (None, "completed"):
+        clauses.append(f"r.{_NOT_COMPLETED}")
     if filters.prompt is not None:
         _add_prompt(filters.prompt, clauses, parameters)
     if filters.since is not None:

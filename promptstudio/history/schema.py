@@ -15,7 +15,7 @@ from typing import Any, Literal
 from promptstudio.history.ids import new_id, short_id, utc_now
 from promptstudio.types import Attempt, Message, Status, ToolCall, Usage
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Number of the newest revision in `migrations/versions`; SQLite files hold it in `PRAGMA user_version`."""
 
 APPLICATION_ID = 0x50535448

@@ -38,12 +38,6 @@ CREATE INDEX ix_prompt_requests_created_at ON prompt_requests (created_at, seq);
 
 CREATE INDEX ix_prompt_requests_prompt ON prompt_requests (prompt, created_at);
 
-CREATE INDEX ix_prompt_requests_status ON prompt_requests (status, created_at);
-
-CREATE INDEX ix_prompt_requests_session_id ON prompt_requests (session_id);
-
-CREATE INDEX ix_prompt_requests_eval_run_id ON prompt_requests (eval_run_id);
-
 CREATE TABLE prompt_responses (
 	id INTEGER NOT NULL, 
 	prompt_id VARCHAR(36) NOT NULL, 
@@ -68,28 +62,6 @@ CREATE TABLE prompt_responses (
 	reasoning TEXT, 
 	PRIMARY KEY (id), 
 	UNIQUE (prompt_id), 
-	FOREIGN KEY(prompt_id) REFERENCES prompt_requests (id) ON DELETE CASCADE
-);
-
-CREATE TABLE attempts (
-	id INTEGER NOT NULL, 
-	prompt_id VARCHAR(36) NOT NULL, 
-	number INTEGER NOT NULL, 
-	model TEXT NOT NULL, 
-	reason TEXT NOT NULL, 
-	started_at DATETIME NOT NULL, 
-	duration_ms INTEGER NOT NULL, 
-	waited_ms INTEGER NOT NULL, 
-	input_tokens INTEGER, 
-	output_tokens INTEGER, 
-	cached_tokens INTEGER, 
-	reasoning_tokens INTEGER, 
-	cost_microusd BIGINT, 
-	status_code INTEGER, 
-	error_kind TEXT, 
-	error_message TEXT, 
-	PRIMARY KEY (id), 
-	CONSTRAINT uq_attempts_prompt_id_number UNIQUE (prompt_id, number), 
 	FOREIGN KEY(prompt_id) REFERENCES prompt_requests (id) ON DELETE CASCADE
 );
 
@@ -118,7 +90,34 @@ CREATE INDEX ix_evaluations_behavior ON evaluations (behavior, created_at);
 
 CREATE INDEX ix_evaluations_prompt ON evaluations (prompt, created_at);
 
-INSERT INTO alembic_version VALUES ('0002');
+CREATE TABLE attempts (
+	prompt_id VARCHAR(36) NOT NULL, 
+	number INTEGER NOT NULL, 
+	model TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	started_at DATETIME NOT NULL, 
+	duration_ms INTEGER NOT NULL, 
+	waited_ms INTEGER NOT NULL, 
+	input_tokens INTEGER, 
+	output_tokens INTEGER, 
+	cached_tokens INTEGER, 
+	reasoning_tokens INTEGER, 
+	cost_microusd BIGINT, 
+	status_code INTEGER, 
+	error_kind TEXT, 
+	error_message TEXT, 
+	CONSTRAINT pk_attempts PRIMARY KEY (prompt_id, number), 
+	FOREIGN KEY(prompt_id) REFERENCES prompt_requests (id) ON DELETE CASCADE
+)
+ WITHOUT ROWID;
+
+CREATE INDEX ix_prompt_requests_status ON prompt_requests (status, created_at) WHERE status <> 'completed';
+
+CREATE INDEX ix_prompt_requests_session_id ON prompt_requests (session_id) WHERE session_id IS NOT NULL;
+
+CREATE INDEX ix_prompt_requests_eval_run_id ON prompt_requests (eval_run_id) WHERE eval_run_id IS NOT NULL;
+
+INSERT INTO alembic_version VALUES ('0003');
 
 -- Full-text search
 

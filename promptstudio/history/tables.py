@@ -15,9 +15,10 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     String,
     Text,
-    UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
@@ -30,6 +31,11 @@ class Base(SQLModel, registry=registry()):
     """Ours alone: the program that imports us may have SQLModel tables of the same names."""
 
 
+def _partial(name: str, *columns: str, rows: str) -> Index:
+    """An index over some rows only; a query names the same condition, or it is not used."""
+    return Index(name, *columns, sqlite_where=text(rows), postgresql_where=text(rows))
+
+
 class PromptRequest(Base, table=True):
     """One request. `seq` only ever grows, so that the full-text index can never point at a later row."""
 
@@ -37,9 +43,9 @@ class PromptRequest(Base, table=True):
     __table_args__ = (
         Index("ix_prompt_requests_created_at", "created_at", "seq"),
         Index("ix_prompt_requests_prompt", "prompt", "created_at"),
-        Index("ix_prompt_requests_status", "status", "created_at"),
-        Index("ix_prompt_requests_session_id", "session_id"),
-        Index("ix_prompt_requests_eval_run_id", "eval_run_id"),
+        _partial("ix_prompt_requests_status", "status", "created_at", rows="status <> 'completed'"),
+        _partial("ix_prompt_requests_session_id", "session_id", rows="session_id IS NOT NULL"),
+        _partial("ix_prompt_requests_eval_run_id", "eval_run_id", rows="eval_run_id IS NOT NULL"),
         {"sqlite_autoincrement": True},
     )
 
@@ -101,16 +107,20 @@ class PromptResponse(Base, table=True):
 
 
 class AttemptRecord(Base, table=True):
-    """One request on the wire."""
+    """One request on the wire. In SQLite the key is the table: no second tree leads to it."""
 
     __tablename__ = "attempts"
-    __table_args__ = (UniqueConstraint("prompt_id", "number", name="uq_attempts_prompt_id_number"),)
-
-    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
-    prompt_id: str = Field(
-        sa_column=Column(String(36), ForeignKey("prompt_requests.id", ondelete="CASCADE"), nullable=False)
+    __table_args__ = (
+        PrimaryKeyConstraint("prompt_id", "number", name="pk_attempts"),
+        {"sqlite_with_rowid": False},
     )
-    number: int
+
+    prompt_id: str = Field(
+        sa_column=Column(
+            String(36), ForeignKey("prompt_requests.id", ondelete="CASCADE"), primary_key=True, nullable=False
+        )
+    )
+    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
     model: str = Field(sa_column=Column(Text, nullable=False))
     reason: str = Field(sa_column=Column(Text, nullable=False))
     started_at: datetime = Field(sa_column=Column(DateTime, nullable=False))

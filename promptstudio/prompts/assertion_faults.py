@@ -20,6 +20,8 @@ from promptstudio.prompts.assertion_table import (
     base_name,
     kind_of,
 )
+from promptstudio.prompts.embedder_faults import embedder_faults
+from promptstudio.prompts.judge_faults import judge_faults
 from promptstudio.prompts.patterns import pattern_fault
 from promptstudio.prompts.wording import found, nearest, shown, suggestion
 
@@ -29,6 +31,7 @@ Fault = tuple[ValuePath, str, str | None]
 MAX_SET_DEPTH = 20
 MAX_ASSERTIONS = 10_000
 MAX_WEIGHT = 1_000_000
+MAX_DIMENSIONS = 65_536
 PYTHON_TARGET = re.compile(r"[^:\0]+\.py:[A-Za-z_]\w*")
 # One step into a value: a name, or a place in a list as [0]; names with other characters stand in brackets and quotes.
 PATH_STEP = re.compile(r"""\.?([^\W\d][\w-]*|\d+)|\[(\d+)\]|\["([^"\]]+)"\]|\['([^'\]]+)'\]""")
@@ -147,6 +150,9 @@ def _key_faults(
         yield (*path, "path"), f"expected a path such as items[0].name, {_found(item['path'])}", None
     if "judge" in item and not kind.judged:
         yield (*path, "judge"), f"{name} needs no judge", "remove the key"
+    elif "judge" in item:
+        yield from judge_faults(item["judge"], (*path, "judge"))
+    yield from embedder_faults(name, kind, item, path, templates)
     if "assert" in item and kind.value != "members":
         yield (*path, "assert"), f"{name} has no members", "write {type: assert-set, assert: [...]}"
 
@@ -176,6 +182,8 @@ def _options_faults(name: str, kind: AssertionKind, options: Any, path: ValuePat
             yield (*path, key), f"expected a number of at least 0, {_found(value)}", None
         elif key == "alpha" and value > 1:
             yield (*path, key), f"expected a number between 0 and 1, {_found(value)}", None
+        elif key == "dimensions" and not (type(value) is int and 1 <= value <= MAX_DIMENSIONS):
+            yield (*path, key), f"expected a whole number from 1 to {MAX_DIMENSIONS:,}, {_found(value)}", None
         elif key == "model" and not (isinstance(value, str) and value):
             yield (*path, key), f"expected the name of an embedding model, {_found(value)}", None
 
@@ -250,7 +258,8 @@ def _texts(value: Any, path: ValuePath) -> Iterator[Fault]:
         for index, item in enumerate(value):
             yield from _text(item, (*path, index))
     elif not (isinstance(value, str) and value.strip(", ")):
-        yield path, f"expected a list of texts, {_found(value)}", "as in [one, two]"
+        what = "found one that is empty" if value == [] else _found(value)
+        yield path, f"expected a list of texts, {what}", "as in [one, two]"
 
 
 def _pattern(value: Any, path: ValuePath) -> Iterator[Fault]:

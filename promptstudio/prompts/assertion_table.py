@@ -56,6 +56,7 @@ class AssertionKind:
     judged: bool = False
 
 
+EMBEDDING_OPTIONS = ("model", "dimensions")
 _OVERLAP = AssertionKind("references", bare=True, threshold="share")
 
 KINDS: Mapping[str, AssertionKind] = {
@@ -91,7 +92,9 @@ KINDS: Mapping[str, AssertionKind] = {
     "bleu": _OVERLAP,
     "gleu": _OVERLAP,
     "meteor": AssertionKind("references", bare=True, threshold="share", options=("alpha", "beta", "gamma")),
-    "similar": AssertionKind("references", bare=True, threshold="share", options=("model",)),
+    "similar": AssertionKind("references", bare=True, threshold="share", options=EMBEDDING_OPTIONS),
+    "similar:dot": AssertionKind("references", bare=True, threshold="amount", options=EMBEDDING_OPTIONS),
+    "similar:euclidean": AssertionKind("references", bare=True, threshold="amount", options=EMBEDDING_OPTIONS),
     # how the model ended, and the tools it called
     "finish-reason": AssertionKind("text"),
     "is-refusal": AssertionKind("none", bare=True),
@@ -106,7 +109,9 @@ KINDS: Mapping[str, AssertionKind] = {
     # those that need a judge
     "llm-rubric": AssertionKind("rubric", threshold="share", options=None, judged=True),
     "factuality": AssertionKind("references", bare=True, threshold="share", options=None, judged=True),
+    "closed-qa": AssertionKind("rubric", options=None, judged=True),
     "select-best": AssertionKind("rubric", options=None, judged=True),
+    "pairwise": AssertionKind("rubric", threshold="share", options=None, judged=True),
 }
 
 # Names that other tools use for the same thing.
@@ -116,6 +121,7 @@ ALIASES: Mapping[str, str] = {
     "is-valid-openai-function-call": "is-valid-tool-call",
     "similar:cosine": "similar",
     "model-graded-factuality": "factuality",
+    "model-graded-closedqa": "closed-qa",
 }
 PLUGIN = AssertionKind("anything", bare=True, threshold="share", options=None)
 """What may be written for an assertion of another package: it reads its value itself."""
@@ -124,7 +130,10 @@ _POSITIVE = (*KINDS, *ALIASES)
 ASSERTION_NAMES = (*_POSITIVE, *(f"not-{name}" for name in _POSITIVE))
 BARE_NAMES = tuple(name for name in _POSITIVE if KINDS[ALIASES.get(name, name)].bare)
 # Keys beside the assertion itself.
-ASSERTION_KEYS = ("type", "value", "path", "weight", "threshold", "metric", "description", "options", "judge", "assert")
+ASSERTION_KEYS = (
+    *("type", "value", "path", "weight", "threshold", "metric", "description", "options", "judge", "assert"),
+    *("model", "provider"),  # who embeds; `provider` is promptfoo's word
+)
 
 
 def base_name(name: str) -> str:

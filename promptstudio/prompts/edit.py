@@ -17,7 +17,7 @@ from promptstudio.prompts.filewrite import BOM, write_atomically
 from promptstudio.prompts.keyorder import PROMPT_KEYS
 from promptstudio.prompts.nodes import BLOCK_HEADER, Node, indent_of, line_end, line_start, node_at, node_tree
 from promptstudio.prompts.wording import dotted
-from promptstudio.prompts.yamlfile import ValuePath, YamlDocument, read_yaml
+from promptstudio.prompts.yamlfile import ValuePath, YamlDocument, dump_yaml, read_yaml
 
 __all__ = ["same", "with_value", "with_version", "write_atomically"]
 SCHEMA_COMMENT = re.compile(r"#[ \t]*yaml-language-server:[ \t]*\$schema=(?P<target>\S+)")
@@ -62,6 +62,38 @@ def with_value(
         raise _refused(document, path, f"it is a {node.kind}", "change it by hand")
     hint = "a value shared through an anchor (&) is written out first" if "&" in body else "change it by hand"
     raise _refused(document, path, "it cannot be changed without changing something else", hint)
+
+
+def with_items(text: str, key: str, items: Sequence[Any], *, file: str = "<text>") -> str:
+    """Return a file's text with items added at the end of a list of the root, which is made where there is none.
+
+    Raises PromptFileError where the list is written in brackets, or the change cannot be made without another.
+    """
+    document = read_yaml(text, file=file)
+    wanted = copy.deepcopy(document.value)
+    wanted[key] = [*(wanted.get(key) or []), *items]
+    node = node_at(node_tree(document), (key,))
+    line_break = newline_of(text)
+    if node is None:
+        head = text if text.endswith(("\n", "\r")) else text + line_break
+        candidate = head + f"{key}:{line_break}" + _item_lines(items, "  ", line_break)
+    elif node.kind == "list" and not node.is_flow and node.items:
+        first = node.items[0].start
+        indent = re.match(r"[ \t]*", text[line_start(text, first) :])
+        place = line_end(text, node.items[-1].end - 1)
+        lines = _item_lines(items, indent.group() if indent else "", line_break)
+        ends = text[:place].endswith(("\n", "\r"))
+        candidate = text[:place] + ("" if ends else line_break) + lines + text[place:].removeprefix(line_break)
+    else:
+        raise _refused(document, (key,), "it is not a list with one item a line", "write it so, or add them by hand")
+    if not _says(candidate, wanted, file):
+        raise _refused(document, (key,), "items cannot be added without touching something else", "add them by hand")
+    return candidate
+
+
+def _item_lines(items: Sequence[Any], indent: str, line_break: str) -> str:
+    lines = dump_yaml(list(items)).splitlines()
+    return "".join(f"{indent}{line}{line_break}" if line else line_break for line in lines)
 
 
 def _refused(document: YamlDocument, path: ValuePath, why: str, hint: str) -> PromptFileError:

@@ -77,8 +77,14 @@ def object_root_problem(schema: Any) -> str | None:
     return "the root must be of type object; put the value into a property of one"
 
 
+def _is_any_text(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "string" and len(schema) == 1
+
+
 def value_problems(schema: Mapping[str, Any], value: Any) -> list[SchemaProblem]:
     """Return where and why a value does not fit the schema; an empty list where it fits."""
+    if type(value) is str and _is_any_text(schema):
+        return []  # what most inputs are: a tenth of a millisecond for each case of a suite
     validator = _Checker(schema, registry=_nowhere())
     problems: dict[SchemaProblem, None] = {}
     spent = _references.set([0])

@@ -21,6 +21,8 @@ from promptstudio.errors import Problem, UserError
 from promptstudio.prompts.files import DISK, Files
 
 SUFFIXES = (".prompt.yaml", ".prompt.yml", ".yaml", ".yml")
+CALIBRATIONS = "calibrations.yaml"
+"""In the evals folder: how far judges agree with people."""
 INDEX_NAME = "index.json"
 INDEX_VERSION = 3
 MAX_INDEX_BYTES = 64 << 20
@@ -69,18 +71,27 @@ def yaml_paths(root: Path, files: Files = DISK) -> Iterator[Path]:
 
 
 def suite_paths_in(folder: Path) -> list[Path]:
-    """Return the YAML files of a folder of suites, in order: all but recorded answers, which lie in one below it."""
-    return [path for path in sorted(yaml_paths(folder)) if not is_cassette(path)]
+    """Return the YAML files of a folder of suites, in order: all but calibrations, and recorded answers below it."""
+    return [path for path in sorted(yaml_paths(folder)) if not is_record(path)]
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file was written by a command, and is neither a prompt nor a suite."""
+    return is_cassette(path) or (path.name == CALIBRATIONS and _has_key(path, b"calibrations:"))
 
 
 def is_cassette(path: Path) -> bool:
     """Whether a file is a recorded answer, which names its prompt as a suite does."""
+    return _has_key(path, b"cassette:")
+
+
+def _has_key(path: Path, key: bytes) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(1000)
     except OSError:
         return False  # whoever reads it says why it cannot be read
-    return any(line.startswith(b"cassette:") for line in head.splitlines())
+    return any(line.startswith(key) for line in head.splitlines())
 
 
 def _stays(path: Path, real_root: Path, files: Files) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -12,11 +11,11 @@ from promptstudio.errors import Problem
 from promptstudio.prompts.assertion_faults import PYTHON_TARGET, assertion_faults
 from promptstudio.prompts.assertion_table import ASSERTION_NAMES, BARE_NAMES
 from promptstudio.prompts.filemodel import Fault, FileModel, choice, fault, found_text, model_problems, problems_at
+from promptstudio.prompts.judge_faults import judge_faults
+from promptstudio.prompts.metric_names import METRIC_NAMES
 from promptstudio.prompts.overlay import Source
-from promptstudio.prompts.wording import shown
+from promptstudio.prompts.wording import nearest, shown
 from promptstudio.prompts.yamlfile import ValuePath
-
-_METRIC = re.compile(r"(?:deepeval|ragas)/[a-z][a-z0-9_]*")
 
 _ASSERTION_JSON_SCHEMA: dict[str, Any] = {
     "description": "An assertion: its name, {type: name, value: …} or {name: value}; a `not-` form inverts it.",
@@ -33,7 +32,9 @@ _ASSERTION_JSON_SCHEMA: dict[str, Any] = {
                 "metric": {"type": "string", "description": "Scores with one metric name are averaged in the report."},
                 "description": {"type": "string"},
                 "options": {"type": "object"},
-                "judge": {"type": "object"},
+                "model": {"type": "string", "description": "What embeds for `similar`, such as mistral/mistral-embed."},
+                "provider": {"description": "promptfoo's name of what embeds, where `compat: promptfoo` is set."},
+                "judge": {"description": "Who judges this, instead of the suite's judge."},
                 "assert": {"type": "array", "description": "The members of an assert-set."},
                 **{name: {"description": f"Short for type: {name}, value: …"} for name in ASSERTION_NAMES},
             },
@@ -45,8 +46,40 @@ _ASSERTION_JSON_SCHEMA: dict[str, Any] = {
 _METRIC_JSON_SCHEMA: dict[str, Any] = {
     "description": "A metric: its name, or {name: {threshold: …}}; python: FILE.py:FUNCTION is one of your own.",
     "anyOf": [
-        {"type": "string", "pattern": "^(deepeval|ragas)/[a-z][a-z0-9_]*$"},
+        {"type": "string", "enum": list(METRIC_NAMES)},
         {"type": "object", "minProperties": 1},
+    ],
+}
+_JUDGE_MODEL: list[dict[str, Any]] = [
+    {"type": "string", "minLength": 1},
+    {
+        "type": "object",
+        "properties": {
+            "model": {"type": "string", "minLength": 1},
+            "parameters": {"type": "object"},
+            "prompts": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+        "required": ["model"],
+        "patternProperties": {"^x-": {}},
+        "additionalProperties": False,
+    },
+]
+_JUDGE_JSON_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        *_JUDGE_MODEL,
+        {"type": "array", "minItems": 1, "items": {"anyOf": _JUDGE_MODEL}},
+        {
+            "type": "object",
+            "properties": {
+                "panel": {"type": "array", "minItems": 1, "items": {"anyOf": _JUDGE_MODEL}},
+                "vote": {"type": "string", "enum": ["majority", "mean"]},
+                "parameters": {"type": "object"},
+                "prompts": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+            "required": ["panel"],
+            "patternProperties": {"^x-": {}},
+            "additionalProperties": False,
+        },
     ],
 }
 Assertion = Annotated[Any, WithJsonSchema(_ASSERTION_JSON_SCHEMA)]
@@ -62,6 +95,8 @@ class Turn(FileModel):
     vars: dict[str, Any] | None = Field(None, description="Another name for inputs.")
     expected_output: Any = None
     expected_tools: list[Any] | None = None
+    retrieval_context: list[str] | None = Field(None, description="The passages retrieved for this turn.")
+    retrieved_contexts: list[str] | None = Field(None, description="Another name for retrieval_context.")
     assertions: list[Assertion] | None = Field(None, alias="assert", description="Checks of this turn's answer.")
 
 
@@ -85,16 +120,12 @@ class Case(FileModel):
     metrics: list[Metric] | None = None
     threshold: Fraction | None = None
     repeats: Annotated[int, Field(ge=1, le=1000)] | None = None
+    cluster: str | int | None = Field(
+        None, description="Cases of one cluster, such as questions about one document, depend on each other."
+    )
     turns: Annotated[list[Turn], Field(min_length=1)] | None = Field(
         None, description="Turns of a conversation, asked in order; the case's own assertions judge the last one."
     )
-
-
-class Judge(FileModel):
-    """The model that judges answers."""
-
-    model: Text
-    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class PartGate(FileModel):
@@ -120,6 +151,12 @@ class Gate(FileModel):
     baseline: Text | None = Field(None, description="A git ref, a label or a run id to compare with.")
     max_regression: Fraction | None = Field(None, description="Non-inferiority margin.")
     inconclusive: choice(("warn", "fail")) | None = None  # type: ignore[valid-type]
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] | None = Field(
+        None, description="Of the intervals the verdicts go by. Default: 0.95."
+    )
+    min_kappa: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        None, description="Least agreement of each judge with people (Cohen's kappa), by `ps judge calibrate`."
+    )
     cost_usd: Annotated[float, Field(ge=0)] | None = None
     unscored: Annotated[int, Field(ge=0)] | None = Field(None, description="How many cases may stay unscored.")
     latency_p50_ms: Annotated[float, Field(ge=0)] | None = None
@@ -171,7 +208,9 @@ class SuiteFile(FileModel):
     compat: choice(("promptfoo",)) | None = Field(  # type: ignore[valid-type]
         None, description="Assertions mean what they mean in that tool, and their values may refer to inputs."
     )
-    judge: Judge | None = None
+    judge: Annotated[Any, WithJsonSchema(_JUDGE_JSON_SCHEMA)] = Field(
+        None, description="The model that judges, or several: {model, parameters}, a list, or {panel, vote}."
+    )
     gate: Gate | None = None
 
 
@@ -205,6 +244,7 @@ def _suite_faults(suite: dict[str, Any]) -> Iterator[Fault]:
     elif cases == []:
         yield ("cases",), "the list of cases is empty", "a suite without cases checks nothing"
     yield from assertion_faults(suite.get("assert"), ("assert",), templates=_has_templates(suite))
+    yield from judge_faults(suite.get("judge"), ("judge",))
     yield from metric_faults(suite.get("metrics"), ("metrics",))
 
 
@@ -252,12 +292,10 @@ def metric_faults(items: Any, path: ValuePath) -> Iterator[Fault]:
             target = item["python"]
             if not (isinstance(target, str) and PYTHON_TARGET.fullmatch(target)):
                 yield (*at, "python"), f"expected FILE.py:FUNCTION, {found_text(target)}", None
-        elif not _METRIC.fullmatch(name):
-            yield (
-                at,
-                f"there is no metric {shown(name)}",
-                "a metric is deepeval/NAME, ragas/NAME or python: FILE.py:FUNCTION",
-            )
+        elif name not in METRIC_NAMES:
+            close = nearest(name, METRIC_NAMES)
+            hint = "a metric is deepeval/NAME, ragas/NAME or python: FILE.py:FUNCTION"
+            yield at, f"there is no metric {shown(name)}", f"did you mean {close!r}?" if close else hint
         elif len(names) > 1:
             yield at, "one map names one metric", "start a new list item with `- `"
         elif isinstance(item, dict) and not (item[name] is None or isinstance(item[name], dict)):

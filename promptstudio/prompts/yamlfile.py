@@ -44,6 +44,7 @@ MAX_DEPTH = 50
 MAX_NUMBER_LENGTH = 400
 
 QUOTE_HINT = 'quote the value ("{{ name }}") or put the text on the lines after `|`'
+SMALLEST_PROMPT = "the smallest prompt is one line:  prompt: Say hello to {{ name }}."
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some PyYAML builds come without the C parser
 
 # The core schema of YAML 1.2.2, section 10.3.2: a plain scalar that matches none of these is text.
@@ -128,10 +129,14 @@ def read_yaml(
     error: type[UserError] = PromptFileError,
     max_bytes: int = MAX_BYTES,
     max_nodes: int = MAX_NODES,
+    empty_hint: str = SMALLEST_PROMPT,
 ) -> YamlDocument:
-    """Parse one YAML document. Raises `error` at the first thing that is wrong, with its line and column."""
+    """Parse one YAML document. Raises `error` at the first thing that is wrong, with its line and column.
+
+    `empty_hint` says what could stand in a file that has nothing in it.
+    """
     decoded = decode_text(text, file=file, error=error) if isinstance(text, bytes) else text.removeprefix("\ufeff")
-    return _Reader(decoded, file, error, max_bytes, max_nodes).read()
+    return _Reader(decoded, file, error, max_bytes, max_nodes, empty_hint).read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +173,11 @@ def yaml_marks(document: YamlDocument) -> Iterator[Mark]:
 class _Reader:
     """One reading of one document: a stack of open nodes, fed by the parser's events."""
 
-    def __init__(self, text: str, file: str, error: type[UserError], max_bytes: int, max_nodes: int) -> None:
+    def __init__(
+        self, text: str, file: str, error: type[UserError], max_bytes: int, max_nodes: int, empty_hint: str
+    ) -> None:
         self.text, self.file, self.error = text, file, error
+        self.empty_hint = empty_hint
         self.max_bytes, self.max_nodes = max_bytes, max_nodes
         self.stack: list[_Node] = []
         self.anchors: dict[str, _Node] = {}
@@ -190,7 +198,7 @@ class _Reader:
             elif isinstance(event, yaml.CollectionEndEvent):
                 self.close(self.stack.pop())
         if self.root is None or (self.root.kind == "scalar" and self.root.value is None):
-            self.fail("the file is empty", (1, 1), "the smallest prompt is one line:  prompt: Say hello to {{ name }}.")
+            self.fail("the file is empty", (1, 1), self.empty_hint)
         return _unfold(self.root, self.file, self.text)
 
     def check_text(self) -> None:

@@ -97,7 +97,7 @@ async def complete(request: Request, state: CallState | None = None, wire: Wire 
         return answers[0][1]
 
     try:
-        await call_through(request.messages, request.prompt_name, request.connection.model, send, request.tools)
+        await call_through(request.messages, request.connection.model, send, request.tools)
     finally:
         state.attempts = tuple(attempts.attempts)
         state.first_token_ms = attempts.first_token_ms
@@ -204,7 +204,11 @@ class ProviderWires:
     def reach(self) -> Reach:
         return "always"
 
-    def wire_for(self, connection: Connection, call: WireCall) -> Wire:  # noqa: ARG002  the shape of `Wires`
+    def wire_for(self, connection: Connection, call: WireCall) -> Wire:
+        if call.embeds:
+            from promptstudio.providers.embedding_wire import EmbeddingWire  # few runs embed
+
+            return EmbeddingWire()
         return wire_for(connection)
 
 

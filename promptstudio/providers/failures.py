@@ -149,15 +149,19 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def error_class(error: BaseException) -> type[ProviderError]:
     """Return our class for theirs. The words come first: a 429 may be an empty account, a 400 a wrong key."""
-    by_name = _by_name(error)
+    by_name, status = _by_name(error), _status(error)
     if by_name is not ContentPolicyError:
         for pattern, kind in BY_WORDS:
-            if pattern.search(str(error)):
+            if pattern.search(str(error)) and not (kind is AuthenticationError and _passes(status)):
                 return kind
-    status = _status(error)
     if by_name in VAGUE and status is not None and status != VAGUE_STATUS.get(by_name):
         return BY_STATUS.get(status) or (ServerError if status >= 500 else by_name or ProviderConnectionError)
     return by_name or ProviderConnectionError
+
+
+def _passes(status: int | None) -> bool:
+    """Whether a status says that it is not the key: too many requests, or the provider's own trouble."""
+    return status is not None and (status == 429 or status >= 500)
 
 
 def _by_name(error: BaseException) -> type[ProviderError] | None:

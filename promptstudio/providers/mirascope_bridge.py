@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 SCOPE = "litellm/"
+# What Mirascope decodes where the sender has taken the answer itself: nobody reads the outcome, whatever a model sent.
+_TAKEN = completion_from({"choices": [{"index": 0, "message": {}, "finish_reason": "stop"}]})
 Sender = Callable[[dict[str, Any]], Awaitable[Reply]]
 _sender: ContextVar[Sender | None] = ContextVar("sender", default=None)
 logging.getLogger("mirascope").setLevel(logging.CRITICAL)
@@ -52,22 +54,18 @@ def mirascope_prompt(
 
 
 async def call_through(
-    messages: Sequence[Message], name: str, model: str, send: Sender, tools: Sequence[Callable[..., Any]] = ()
+    messages: Sequence[Message], model: str, send: Sender, tools: Sequence[Callable[..., Any]] = ()
 ) -> None:
-    """Call a prompt of these messages; `send` gets the request in the OpenAI format and answers it.
+    """Call a model with these messages; `send` gets the request in the OpenAI format and answers it.
 
     `tools` are offered to the model by name, signature and docstring; nothing runs them here.
     """
     register()
-
-    async def template() -> list[llm.Message]:
-        return [mirascope_message(message) for message in messages]
-
-    template.__name__ = name
+    sent = [mirascope_message(message) for message in messages]
     token = _sender.set(send)
     try:
         offered = [llm.tool(tool) for tool in tools]
-        await llm.prompt(tools=offered or None)(template).call(f"{SCOPE}{model}")
+        await llm.Model(f"{SCOPE}{model}").call_async(sent, tools=offered or None)
     finally:
         _sender.reset(token)
 
@@ -147,7 +145,7 @@ class _AsyncCompletions(_Completions):
         reply = await self.answer(arguments)
         if arguments.get("stream"):
             return _async_chunks(reply)
-        return completion_from(reply.raw)
+        return completion_from(reply.raw) if _sender.get() is None else _TAKEN
 
 
 class _SyncCompletions(_Completions):

@@ -83,7 +83,6 @@ class Request:
     output: OutputSpec | None = None
     output_model: type[BaseModel] | None = None
     tools: tuple[Callable[..., Any], ...] = ()
-    prompt_name: str = "prompt"
     emit: Emit | None = None
 
 
@@ -138,12 +137,14 @@ class Forgetful(Protocol):
 class WireCall:
     """What a wire may want to know of the call it is made for; nothing of it is sent.
 
-    `repeat` counts from 0 where a suite asks the same thing several times; `is_verdict` is a judge's call.
+    `repeat` counts from 0 where a suite asks the same thing several times; `is_verdict` is a judge's call; one that
+    `embeds` has `input` in its arguments instead of messages, and vectors in its reply (`providers.vectors`).
     """
 
     prompt: str = "prompt"
     repeat: int | None = None
     is_verdict: bool = False
+    embeds: bool = False
 
 
 Reach = Literal["always", "perhaps", "never"]

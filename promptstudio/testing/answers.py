@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from promptstudio.config import load_settings
 from promptstudio.errors import UsageError
-from promptstudio.evals.assertions.assertion import Assertion, Origin, Setting
+from promptstudio.evals.assertions.assertion import Assertion, Embedder, Origin, Setting
 from promptstudio.evals.assertions.embedding import OfflineEmbedder
 from promptstudio.evals.assertions.functions import Functions
 from promptstudio.evals.assertions.parse import implied_assertions, load_functions, parse_assertions
 from promptstudio.evals.assertions.score import case_outcome
 from promptstudio.evals.assertions.score import score_answer as scored
+from promptstudio.evals.embedding_models import (
+    default_embedder,
+    embedding_assertions,
+    embedding_models,
+    with_embedder,
+)
+from promptstudio.evals.limits import Accounts
 from promptstudio.evals.runner import answer_of
 from promptstudio.evals.schema import Answer, Case, Score
 from promptstudio.output.terminal import safe_text
 from promptstudio.portal import run_blocking
+from promptstudio.providers.ngrams import OFFLINE_EMBEDDING
 from promptstudio.testing.show import score_lines
 from promptstudio.types import Result
 
@@ -64,8 +74,27 @@ def score_answer(
     parsed = _parsed(assertions, case, root)
     load_functions(parsed, functions)
     if judged := next((each.written for each in parsed if each.needs_judge), None):
-        raise UsageError(f"{judged} needs a judge, and this version has none yet", hint="write a python assertion")
-    return run_blocking(scored, parsed, _answer(answer), case, Setting(embedder=OfflineEmbedder(), functions=functions))
+        raise UsageError(
+            f"{judged} needs a judge, and no judge is asked here",
+            hint="write it into a suite, which `ps eval` and `pytest evals` run, or write a python assertion",
+        )
+    parsed, embedder = _with_embedder(parsed)
+    return run_blocking(scored, parsed, _answer(answer), case, Setting(embedder=embedder, functions=functions))
+
+
+def _with_embedder(parsed: tuple[Assertion, ...]) -> tuple[tuple[Assertion, ...], Embedder]:
+    """Return what embeds as in a suite of this project: the assertion's model, that of the settings, or none."""
+    if not any(embedding_assertions(parsed)):
+        return parsed, OfflineEmbedder()
+    settings = load_settings(Path.cwd(), env=os.environ)
+    default = default_embedder(settings)
+    ready = with_embedder(parsed, default)
+    if all(model == OFFLINE_EMBEDDING for model in embedding_models(ready)):
+        return ready, OfflineEmbedder()
+    from promptstudio.evals.embedder import RunEmbedder  # for assertions that ask a provider
+    from promptstudio.providers.call import ProviderWires
+
+    return ready, RunEmbedder(settings, os.environ, ProviderWires(), Accounts(), default)
 
 
 def _parsed(assertions: Sequence[str | Mapping[str, Any]], case: Case, root: Path) -> tuple[Assertion, ...]:

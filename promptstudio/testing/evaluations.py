@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import shlex
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from promptstudio.evals.datasets import fingerprint
 from promptstudio.evals.evaluate import EvalOptions, Started, Watcher, evaluate, prepare, verdict
 from promptstudio.evals.gate import checks_of
 from promptstudio.evals.records import CaseResult, RunRecord
-from promptstudio.evals.report.texts import repeat_command
+from promptstudio.evals.report.repeat import repeat_command
 from promptstudio.evals.runner import Ended
 from promptstudio.evals.schema import Outcome
 from promptstudio.evals.selection import Selection
@@ -250,7 +249,7 @@ class SuiteEvaluation:
             started.interrupt()
 
     def _case(self, result: CaseResult, _totals: Totals) -> None:
-        row = _row_of(result, self._run, is_asked_model=bool(self._options.models))
+        row = _row_of(result, self._run)
         if self._peers is not None:
             self._peers.tell(_row_data(row))
         with self._changed:
@@ -361,26 +360,26 @@ def _properties(rows: Sequence[Row]) -> list[tuple[str, object]]:
 # Rows as plain data, for other workers
 
 
-def _row_of(result: CaseResult, run: RunRecord | None, *, is_asked_model: bool) -> Row:
+def _row_of(result: CaseResult, run: RunRecord | None) -> Row:
     key = (result.prompt, result.model, result.case.id, result.repeat)
     text = ""
     if result.outcome not in ("pass", "skipped") and run is not None:
-        command = repeat_command(run, result)
-        if is_asked_model and len(run.models) == 1:
-            command += f" -m {shlex.quote(result.model)}"
-        text = result_text(result, command)
+        text = result_text(result, repeat_command(run, result))
     return Row(key, safe_text(result.reason), text, result.end, result.score)
+
+
+_AMOUNTS = ("cost_usd", "saved_usd", "judge_usd")
 
 
 def _row_data(row: Row) -> dict[str, Any]:
     end = asdict(row.end)
-    end |= {name: None if end[name] is None else str(end[name]) for name in ("cost_usd", "saved_usd")}
+    end |= {name: None if end[name] is None else str(end[name]) for name in _AMOUNTS}
     return {"key": list(row.key), "reason": row.reason, "text": row.text, "end": end, "score": row.score}
 
 
 def _row_from(data: Mapping[str, Any]) -> Row:
     end = dict(data["end"])
-    end |= {name: None if end[name] is None else Decimal(end[name]) for name in ("cost_usd", "saved_usd")}
+    end |= {name: None if end[name] is None else Decimal(end[name]) for name in _AMOUNTS}
     end["tags"] = tuple(end["tags"])
     prompt, model, case, repeat = data["key"]
     return Row((prompt, model, case, repeat), data["reason"], data["text"], CaseEnd(**end), data["score"])

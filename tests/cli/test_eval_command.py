@@ -56,7 +56,7 @@ def test_a_missed_gate_exits_1_and_each_failure_has_the_command_that_repeats_it(
         (SUITE, ["-k", "(ada"], 2, "a bracket is not closed"),
         (SUITE, ["-k", ""], 2, "-k is empty"),
         (SUITE, ["--prompt", "other"], 5, "no prompt and model of the suite is selected"),
-        (SUITE, ["--failed"], 5, "the last run has no such case"),
+        (SUITE, ["--failed"], 5, "no case ended so the last time"),
         (SUITE, ["gret"], 2, "did you mean 'greet'?"),
         (SUITE, ["--report", "pdf:x"], 2, "pdf"),
         (SUITE, ["--max-cost", "much"], 2, "is no amount"),

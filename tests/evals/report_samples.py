@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from promptstudio.evals.coding import case_data, digest_of
+from promptstudio.evals.coding import digest_of
 from promptstudio.evals.gate import Check
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.report import RunReport
@@ -165,12 +165,7 @@ def stored(folder: Path, results: Iterable[CaseResult], **more: Any) -> Any:
     run = record(listed, **more)
     with EvalStore(folder / ".promptstudio" / "evals.db") as store:
         number = store.begin(run)
-        rows = []
-        for result in listed:
-            data = line_of(case_data(result.case))
-            target = TARGETS.index((result.prompt, result.model))
-            rows.append((target, digest_of(data), data, result))
-        store.add(number, 0, rows)
+        store.add(number, 0, [(TARGETS.index((result.prompt, result.model)), result) for result in listed])
         yield store, store.run(run.id)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import random
+from array import array
 from typing import Any
 
 import pytest
 
 from promptstudio.evals.assertions import Setting
-from promptstudio.evals.assertions.embedding import OfflineEmbedder, cosine, ngram_vector
+from promptstudio.evals.assertions.embedding import OfflineEmbedder, cosine
 from promptstudio.evals.assertions.overlap import (
     bleu,
     common_length,
@@ -21,8 +22,10 @@ from promptstudio.evals.assertions.overlap import (
     rouge_n,
 )
 from promptstudio.evals.assertions.stem import stem
-from promptstudio.evals.assertions.words import tokens, words
 from promptstudio.evals.schema import Answer, Case
+from promptstudio.prompts.word_tokens import tokens, words
+from promptstudio.providers.embed import Embeddings
+from promptstudio.providers.ngrams import ngram_vector
 from tests.evals.assertion_samples import inverted, scored
 
 SAT, IS = "the cat sat on the mat", "the cat is on the mat"
@@ -198,18 +201,27 @@ class Meaning:
     def __init__(self, broken: str = "") -> None:
         self.broken = broken
 
-    async def embed(self, texts: Any, model: str | None) -> list[list[float]]:
+    async def embed(self, texts: Any, model: str | None = None, dimensions: int | None = None) -> Embeddings:
         if self.broken == "raises":
             raise ConnectionError("no network")
         vectors = [[1.0, 0.0] if "car" in text or "automobile" in text else [0.0, 1.0] for text in texts]
-        return {"zeros": [[0.0, 0.0]] * len(texts), "lengths": [[1.0], *vectors[1:]], "nan": [[math.nan, 1.0]] * 2}.get(
-            self.broken, vectors
-        )
+        wrong = {
+            "zeros": [[0.0, 0.0]] * len(texts),
+            "lengths": [[1.0], *vectors[1:]],
+            "nan": [[math.nan, 1.0]] * 2,
+            "infinite": [[math.inf, 1.0]] * 2,
+            "empty": [[], *vectors[1:]],
+            "few": vectors[1:],
+        }
+        return Embeddings(tuple(array("f", one) for one in wrong.get(self.broken, vectors)), self.name)
 
 
 def test_another_embedder_can_take_its_place_and_what_it_does_wrong_is_never_a_pass() -> None:
     assert scored({"similar": "a car"}, "an automobile", setting=Setting(embedder=Meaning())).score == 1.0
-    for broken, outcome in (("raises", "error"), ("zeros", "unscored"), ("lengths", "unscored"), ("nan", "unscored")):
-        for name in ("similar", "not-similar"):
+    for broken, outcome in (
+        *(("raises", "error"), ("lengths", "error"), ("few", "error")),
+        *(("zeros", "unscored"), ("nan", "unscored"), ("infinite", "unscored"), ("empty", "unscored")),
+    ):
+        for name in ("similar", "not-similar", "similar:dot", "not-similar:dot", "similar:euclidean"):
             setting = Setting(embedder=Meaning(broken))
             assert scored({name: "a car"}, Answer("a bike"), setting=setting).outcome == outcome

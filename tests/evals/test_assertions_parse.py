@@ -181,6 +181,9 @@ def test_every_row_of_the_table_has_an_evaluator_and_the_other_way_round() -> No
     assert not set(ALIASES) & set(KINDS)
 
 
+JUDGED = {"llm-rubric", "closed-qa", "factuality", "select-best", "pairwise"}
+
+
 def test_every_assertion_of_the_contract_is_there() -> None:
     named = (
         "equals contains contains-all contains-any icontains icontains-all icontains-any starts-with ends-with regex "
@@ -188,7 +191,7 @@ def test_every_assertion_of_the_contract_is_there() -> None:
         "is-refusal is-valid-tool-call tool-call-f1 python llm-rubric factuality select-best assert-set gt gte lt lte"
     )
     assert set(named.split()) <= set(KINDS)
-    assert {name for name, kind in KINDS.items() if kind.judged} == {"llm-rubric", "factuality", "select-best"}
+    assert {name for name, kind in KINDS.items() if kind.judged} == JUDGED
 
 
 def test_every_assertion_has_a_line_in_the_documentation() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promptstudio.evals.assertions import Assertion, Setting, Verdict, case_outcome, metric_means
+from promptstudio.evals.assertions import Assertion, Setting, Subject, Verdict, case_outcome, metric_means
 from promptstudio.evals.schema import Answer, Case, Outcome, Score
 from tests.evals.assertion_samples import inverted, scored
 
@@ -93,8 +93,12 @@ def test_a_set_is_judged_as_a_case_is_to_any_depth(item: Any, outcome: str, valu
 
 def test_what_needs_a_judge_is_an_error_without_one_and_the_judges_verdict_with_one() -> None:
     class Kind:
-        async def verdict(self, assertion: Assertion, answer: Answer, case: Case) -> Verdict:
-            return Verdict("pass", 0.8, "a kind reply", f"{assertion.value} {answer.text} {case.id}", threshold=0.5)
+        async def verdict(self, subject: Subject, assertion: Assertion, _: Setting) -> Verdict:
+            said = f"{assertion.value} {subject.text} {subject.case.id}"
+            return Verdict("pass", 0.8, "a kind reply", said, threshold=0.5)
+
+        def asking(self, *_: Any) -> Any:
+            raise AssertionError("no engine asks here")
 
     for item in ({"llm-rubric": "kind"}, {"not-llm-rubric": "kind"}, {"select-best": "short"}, {"factuality": "x"}):
         assert scored(item, "a").outcome == "error"

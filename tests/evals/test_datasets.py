@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from promptstudio.errors import SuiteFileError
 from promptstudio.evals.datasets import Dataset, Example, file_cases, function_cases, inline_cases
+from promptstudio.evals.suite import load_suite
+
+if TYPE_CHECKING:
+    from tests.conftest import Project
 
 WANTED = {"ticket": "حُصّل مرتين", "n": "2"}
 
@@ -94,9 +99,36 @@ def test_a_cell_may_hold_line_breaks_and_the_next_row_still_knows_its_line(tmp_p
     assert [(example.case.inputs["q"], example.case.line) for example in examples] == [("two\nlines", 2), ("next", 4)]
 
 
+def test_a_cell_of_ten_megabytes_is_read(tmp_path: Path) -> None:
+    [example, after] = cases(tmp_path, "a.csv", "id,q\nx," + "ي" * 10_000_000 + "\ny,b\n")
+    assert len(example.case.inputs["q"]) == 10_000_000
+    assert after.case.line == 3
+
+
+BREAKS = {
+    "raise ValueError('no table')": "making the cases failed: cases.py:4: ValueError: no table",
+    "yield {'inputs': {'name': 1 / 0}}": "making the cases failed: cases.py:4: ZeroDivisionError: division by zero",
+    "import sys; sys.exit(3)": "making the cases failed: cases.py:4: SystemExit: 3",
+    "return 5": "a function returns a list of cases, or yields them; found the number 5",
+}
+
+
+@pytest.mark.parametrize("code", BREAKS)
+def test_a_function_of_cases_that_breaks_is_a_mistake_of_the_suite_with_its_line(
+    project: Project, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write("evals/cases.py", f"\ndef make():\n    print('told')\n    {code}\n")
+    path = project.write("evals/s.yaml", "prompt: greet\ncases: cases.py:make\nassert: [{contains: a}]\n")
+    with pytest.raises(SuiteFileError) as caught:
+        list(load_suite(path, project.settings()).dataset.open())
+    assert caught.value.message == f"cases.py:make: {BREAKS[code]}"
+    assert capsys.readouterr() == ("", "told\n")  # standard output holds the report only
+
+
 BAD: list[tuple[str, str | bytes, str]] = [
     ("a.jsonl", '{"inputs": {}}\n{"input": {}}\n', "a.jsonl:2: unknown key 'input' in a case"),
     ("a.jsonl", '{"inputs": {}}\nnot json\n', "a.jsonl:2:1: not JSON"),
+    ("a.jsonl", '{"inputs": {}}\n{"id": 1,\n', "a.jsonl:2:10: not JSON"),
     ("a.jsonl", '{"inputs": {}, "inputs": {}}\n', "a.jsonl:1: not usable JSON: the key 'inputs' is there twice"),
     ("a.jsonl", '{"inputs": NaN}\n', "NaN is not a JSON number"),
     ("a.jsonl", "[1]\n", "a.jsonl:1: a case is a map, found a list"),
@@ -112,10 +144,17 @@ BAD: list[tuple[str, str | bytes, str]] = [
     ("a.csv", "", "a.csv:1: the file is empty"),
     ("a.csv", "a,a\n1,2\n", "a.csv:1: two columns are named 'a'"),
     ("a.csv", "a,b\n1,2,3\n", "a.csv:2: 3 cells, and the first line names 2 columns"),
+    ("a.csv", "a,b\n1,2\n3\n", "a.csv:3: 1 cell, and the first line names 2 columns"),
+    ("a.csv", "id,expected,reference\n", "a.csv:1: the columns 'expected' and 'reference' are both expected_output"),
+    ("a.csv", "id;a\nx;1\n", "a.csv:1: the columns are separated by ';'"),
     ("a.csv", "a,expected_tools\n1,{\n", "a.csv:2:2: not JSON"),
-    ("a.csv", 'a\n"open\n', "not CSV"),
+    ("a.csv", 'a\nb\n"open\nc\n', "a.csv:3: not CSV: a quote that is opened in this row is never closed"),
+    ("a.csv", 'a\n"b"c\n', "a.csv:2: not CSV: ',' expected after"),
+    ("a.csv", "a\n" + "x" * ((16 << 20) + 1), "a.csv:2: a line of more than 16,777,216 characters"),
+    ("a.csv", 'a\n"' + "x\n" * (9 << 20) + '"\n', "a.csv:2: not CSV: a cell of more than 16,777,216 characters"),
     ("a.csv", "a,repeats\n1,many\n", "a.csv:2: repeats: 'many' is not a number"),
-    ("a.csv", b"a\n\xff\n", "not UTF-8"),
+    ("a.csv", b"a\nb\n\xe9\nc\n", "a.csv:3: not CSV: not UTF-8"),
+    ("a.csv", "a\nb\n".encode("utf-16"), "a.csv:1: not CSV: not UTF-8"),
     ("a.csv", b"a\nb\0c\n", "a.csv:2: a NUL character"),
     ("a.txt", "x", "'.txt' is no kind of dataset"),
 ]
@@ -148,3 +187,23 @@ def test_a_dataset_of_lines_is_never_held_whole(tmp_path: Path) -> None:
 
     assert path.stat().st_size > 20_000_000
     assert peak(lambda: file_cases(path, "big.jsonl")) < 1_000_000
+
+
+def test_what_is_no_file_is_not_taken_for_a_wrong_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "f.jsonl")
+    with pytest.raises(SuiteFileError, match="not a regular file") as caught:
+        file_cases(tmp_path / "f.jsonl", "f.jsonl")
+    assert "did you mean" not in str(caught.value.hint)
+    with pytest.raises(SuiteFileError, match="there is no such file") as caught:
+        file_cases(tmp_path / "g.jsonl", "g.jsonl")
+    assert caught.value.hint == "did you mean 'f.jsonl'?"
+
+
+def test_an_empty_file_is_told_what_could_stand_in_it(project: Project) -> None:
+    suite = project.write("evals/empty.yaml", "# nothing\n")
+    with pytest.raises(SuiteFileError, match="the file is empty") as caught:
+        load_suite(suite, project.settings())
+    assert str(caught.value.hint).startswith("a suite names a `prompt:`")
+    with pytest.raises(SuiteFileError) as caught:
+        cases(project.root, "a.yaml", "")
+    assert str(caught.value.hint).startswith("a dataset is a list of cases")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promptstudio.errors import QuotaError, RateLimitError
-from promptstudio.evals.limits import Account, Accounts, WatchedWires
+from promptstudio.evals.limits import Account, Accounts, Closed, WatchedWires
 from promptstudio.providers.schema import Connection, Emit, Reach, Reply, Wire, WireCall
 from promptstudio.types import Usage
 
@@ -138,3 +138,59 @@ async def test_the_wire_tells_the_account_and_hands_on_what_it_got(outcome: Repl
     [found] = await asyncio.gather(wire.send(HERE, {}, timeout_s=1, emit=None), return_exceptions=True)
     assert found is outcome
     assert accounts.account(HERE).limit == limit
+
+
+class Counting:
+    """Wires that count how many requests are under way at once."""
+
+    reach: Reach = "always"
+
+    def __init__(self) -> None:
+        self.active = self.most = self.calls = 0
+
+    def wire_for(self, connection: Connection, call: WireCall) -> Wire:
+        return self
+
+    async def send(
+        self, connection: Connection, arguments: Mapping[str, Any], *, timeout_s: float, emit: Emit | None
+    ) -> Reply:
+        self.active, self.calls = self.active + 1, self.calls + 1
+        self.most = max(self.most, self.active)
+        await asyncio.sleep(0.005)
+        self.active -= 1
+        return REPLY
+
+
+async def test_who_has_an_answer_keeps_nobody_from_asking_and_waits_again_to_ask_more() -> None:
+    accounts, counting = Accounts(fixed=2), Counting()
+    wire = WatchedWires(counting, accounts).wire_for(HERE, WireCall())
+    account, kept = accounts.account(HERE), asyncio.Event()
+
+    async def one(turns: int) -> None:
+        async with account.slot():
+            for _ in range(turns):
+                await wire.send(HERE, {}, timeout_s=1, emit=None)
+            await kept.wait()  # as long as it takes to store the answer
+
+    cases = [asyncio.create_task(one(turns)) for turns in (1, 3, 1, 3, 1, 3)]
+    async with asyncio.timeout(10):
+        while counting.calls < 12:  # noqa: ASYNC110  as long as it takes
+            await asyncio.sleep(0.001)
+    assert counting.most == 2
+    kept.set()
+    await asyncio.gather(*cases)
+    assert await crowd(account, 10) == 2  # every place was given back once
+
+
+async def test_a_conversation_that_has_begun_ends_where_nobody_new_is_let_in() -> None:
+    accounts, counting = Accounts(fixed=1), Counting()
+    wire = WatchedWires(counting, accounts).wire_for(HERE, WireCall())
+    account = accounts.account(HERE)
+    async with account.slot():
+        await wire.send(HERE, {}, timeout_s=1, emit=None)
+        accounts.close()
+        await wire.send(HERE, {}, timeout_s=1, emit=None)
+    assert counting.calls == 2
+    with pytest.raises(Closed):
+        async with account.slot():
+            pass

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from promptstudio.errors import NotFoundError, UserError
@@ -117,6 +118,8 @@ def test_no_report_repeats_a_key_that_somebody_wrote_or_a_model_said(tmp_path: P
     with stored(tmp_path, results, note=f"case said: {key}") as (store, run):
         requests = report_requests([f"{tmp_path}/r{end}" for end in ends], {"GITHUB_ACTIONS": "true"})
         write_reports(requests, store, run, shown=told.append)
+    table = pyarrow.parquet.read_table(tmp_path / "r.parquet")
+    (tmp_path / "r.parquet").write_text(str(table.to_pylist()))
     for text in [(tmp_path / f"r{end}").read_text() for end in ends] + ["\n".join(told)]:
         assert key[:20] not in text
         assert "redacted&#58; OpenAI key" in text or "redacted: OpenAI key" in text

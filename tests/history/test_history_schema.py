@@ -7,21 +7,23 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from history_samples import project_settings, run_python, stored
+from history_samples import project_settings, request, run_python, stored
 from sqlalchemy import create_engine
 
 from promptstudio.errors import HistoryError
-from promptstudio.history import History, migrate, open_history, schema, sqlite
-from promptstudio.history.sql import engine_over
+from promptstudio.history import History, migrate, open_history, queries, schema, sqlite
+from promptstudio.history.encode import request_columns
+from promptstudio.history.sql import engine_over, transaction
 from promptstudio.history.sqlite import schema_statements
 from promptstudio.history.tables import METADATA
 
 SECOND = """
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0003", "0002", None, None
+revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
 
 
 def upgrade() -> None:
@@ -75,7 +77,7 @@ def test_a_new_file_and_a_migrated_one_are_the_same(tmp_path: Path) -> None:
     migrated = sqlite3.connect(tmp_path / "migrated.db", isolation_level=None)
     migrate.upgrade(engine_over(migrated), "migrated.db")
 
-    listing = "SELECT type, name, tbl_name, trim(sql) FROM sqlite_master ORDER BY type, name"
+    listing = "SELECT type, name, tbl_name, trim(sql, ' ' || char(10)) FROM sqlite_master ORDER BY type, name"
     found = [connection.execute(listing).fetchall() for connection in (new, migrated)]
     folds = [connection.execute("SELECT * FROM prompt_search_folds").fetchall() for connection in (new, migrated)]
     for connection in (new, migrated):
@@ -101,28 +103,28 @@ def older(root: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_older_file_is_brought_up_to_date_and_a_copy_kept(root: Path, path: Path, older: Path) -> None:
-    (older / "versions" / "0003_mood.py").write_text(SECOND)
+    (older / "versions" / "0004_mood.py").write_text(SECOND)
 
     with open_history(project_settings(root)) as history:
         assert history.search("مرحبا").rows
         assert history.store.read("SELECT mood FROM attempts") == [("calm",)]
-        assert history.store.read("PRAGMA user_version") == [(3,)]
-        assert history.store.read("SELECT version_num FROM alembic_version") == [("0003",)]
+        assert history.store.read("PRAGMA user_version") == [(4,)]
+        assert history.store.read("SELECT version_num FROM alembic_version") == [("0004",)]
 
-    copy = path.with_name("history.db.bak-2")
+    copy = path.with_name("history.db.bak-3")
     assert copy.stat().st_mode & 0o777 == 0o600
     connection = sqlite3.connect(copy)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     assert connection.execute("SELECT count(*) FROM prompt_requests").fetchone() == (1,)
     connection.close()
 
 
 def test_many_processes_that_meet_an_older_file_bring_it_up_to_date_once(root: Path, path: Path, older: Path) -> None:
-    (older / "versions" / "0003_mood.py").write_text(SECOND)
+    (older / "versions" / "0004_mood.py").write_text(SECOND)
     script = f"""
 from functools import partial
 from promptstudio.history import migrate, sqlite
-sqlite.SCHEMA_VERSION = 3
+sqlite.SCHEMA_VERSION = 4
 migrate.upgrade_file = partial(migrate.upgrade_file, folder=Path({str(older)!r}))
 start, go = os.pipe()
 children = []
@@ -141,24 +143,24 @@ for child in children:
 
     assert run_python(root, script).split() == ["completed"] * 6
 
-    for file, number in ((path, 3), (path.with_name("history.db.bak-2"), 2)):
+    for file, number in ((path, 4), (path.with_name("history.db.bak-3"), 3)):
         connection = sqlite3.connect(file)
         assert connection.execute("PRAGMA user_version").fetchone() == (number,)
         connection.close()
 
 
 def test_a_failing_revision_leaves_the_file_as_it_was(root: Path, path: Path, older: Path) -> None:
-    (older / "versions" / "0003_mood.py").write_text(FAILING)
+    (older / "versions" / "0004_mood.py").write_text(FAILING)
 
     with (
         open_history(project_settings(root)) as history,
-        pytest.raises(HistoryError, match=r"could not be brought from schema 2 to 3: .*no_such_table") as caught,
+        pytest.raises(HistoryError, match=r"could not be brought from schema 3 to 4: .*no_such_table") as caught,
     ):
         history.rows()
 
     assert "nothing was changed" in (caught.value.hint or "")
     connection = sqlite3.connect(path)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     assert "mood" not in [row[1] for row in connection.execute("PRAGMA table_info(attempts)")]
     assert connection.execute("SELECT count(*) FROM prompt_requests").fetchone() == (1,)
     connection.close()
@@ -169,7 +171,7 @@ def test_an_older_file_that_cannot_be_written_is_a_clear_error(
 ) -> None:
     monkeypatch.setattr(sqlite.SqliteStore, "can_write", lambda _: False)  # root may write everything
 
-    with open_history(project_settings(root)) as history, pytest.raises(HistoryError, match="older schema 2"):
+    with open_history(project_settings(root)) as history, pytest.raises(HistoryError, match="older schema 3"):
         history.rows()
 
 
@@ -194,3 +196,46 @@ def test_our_tables_do_not_clash_with_those_of_the_program_that_uses_us() -> Non
 
     assert "attempts" in METADATA.tables
     assert SQLModel.metadata.tables["attempts"] is not METADATA.tables["attempts"]
+
+
+def test_attempts_of_an_older_file_stay_and_their_key_keeps_them_apart(root: Path, path: Path) -> None:
+    path.parent.mkdir()
+    old = sqlite3.connect(path, isolation_level=None)
+    with transaction(engine_over(old)) as connection:
+        config = migrate._config(migrate.FOLDER)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.exec_driver_sql("PRAGMA user_version = 2")
+    row = request()
+    columns = request_columns(row, redacting=True, owner=None)
+    old.execute(queries.INSERT_REQUEST, {**columns, "created_at": "2026-11-01 09:00:00", "status": "completed"})
+    for number in (2, 1):
+        old.execute(
+            "INSERT INTO attempts (prompt_id, number, model, reason, started_at, duration_ms, waited_ms, error_message)"
+            " VALUES (?, ?, 'm', 'retry', '2026-11-01 09:00:00', 7, 0, 'no')",
+            (row.id, number),
+        )
+    old.close()
+
+    with open_history(project_settings(root)) as history:
+        detail = history.row(row.id).detail
+        assert detail is not None
+        assert [(one.number, one.duration_ms, one.error_message) for one in detail.attempts] == [
+            (1, 7, "no"), (2, 7, "no"),
+        ]  # fmt: skip
+        assert history.remove([row.id]) == 1
+        assert history.store.read("SELECT count(*) FROM attempts") == [(0,)]
+        assert history.store.read("PRAGMA foreign_key_check") == []
+
+
+def test_rows_by_their_status_are_found_through_the_index_that_holds_only_what_is_not_completed(
+    history: History,
+) -> None:
+    stored(history)
+    for status in ("failed", "running"):
+        sql, parameters = queries.newest_rows(schema.Filters(status=status), 10)
+        plan = " ".join(str(row[3]) for row in history.store.read(f"EXPLAIN QUERY PLAN {sql}", parameters))
+        assert "ix_prompt_requests_status" in plan
+    assert [row.status for row in history.rows(schema.Filters(status="completed"))] == ["completed"]
+    assert history.rows(schema.Filters(status="failed")) == []

@@ -130,6 +130,20 @@ def test_what_the_prompt_and_its_variants_share_is_said_once() -> None:
     assert [(reason.rule, reason.variant) for reason in reasons] == [("model-changed", None)]
 
 
+def test_what_is_said_of_an_input_goes_with_its_name() -> None:
+    text = "model: offline/echo\ninputs:\n  {}: string, {}\nprompt: 'Hello {{{{ {} }}}}'\n"
+    prompt = snapshot(text.format("question", "the question", "question"), {})
+
+    renamed = verdict_of(prompt, snapshot(text.format("q", "the question", "q"), {})).reasons
+    both = verdict_of(prompt, snapshot(text.format("q", "what is asked", "q"), {})).reasons
+    gone = verdict_of(prompt, snapshot("model: offline/echo\nprompt: Hello\n", {})).reasons
+
+    assert [reason.rule for reason in renamed] == ["input-renamed", "messages-changed"]
+    assert [reason.rule for reason in both] == ["input-renamed", "messages-changed", "input-described"]
+    assert both[-1].place == "inputs.q"
+    assert "input-described" not in [reason.rule for reason in gone]
+
+
 def test_a_change_of_a_variant_names_it() -> None:
     reasons = verdict_of(base("plain"), edited("the parameters of a variant change")).reasons
 

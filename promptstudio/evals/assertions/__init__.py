@@ -16,7 +16,7 @@
 Heavy libraries (jsonschema, regex, jinja2) are imported where an assertion needs them, never with this package.
 """
 
-from promptstudio.evals.assertions.assertion import Assertion, Embedder, Judge, Origin, Setting, Verdict
+from promptstudio.evals.assertions.assertion import Assertion, Embedder, Judge, Origin, Setting, Subject, Verdict
 from promptstudio.evals.assertions.parse import (
     implied_assertions,
     load_functions,
@@ -39,6 +39,7 @@ __all__ = [
     "Judge",
     "Origin",
     "Setting",
+    "Subject",
     "Verdict",
     "case_outcome",
     "implied_assertions",

@@ -7,13 +7,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from promptstudio.errors import PromptStudioError, ProviderError
 from promptstudio.evals.schema import Answer, Case, Outcome, Score
 
 if TYPE_CHECKING:
     from promptstudio.evals.assertions.functions import Functions
+    from promptstudio.evals.judge.schema import Bill, JudgeModel, Panel, Provenance
+    from promptstudio.evals.metrics.schema import Ask
+    from promptstudio.prompts.prompt import Prompt
+    from promptstudio.providers.embed import Embeddings
 
 Place = tuple[int | None, int | None]
 ValuePath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Who judges an assertion, and by which engine. `digest` is a hash of all that decides its scores.
+
+    `panel` and `prompt` are None for a metric that needs no judge.
+    """
+
+    panel: Panel | None
+    prompt: Prompt | None
+    engine: str
+    version: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +55,8 @@ class Assertion:
     metric: str | None = None
     description: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    judge: Mapping[str, Any] | None = None
+    judge: Any = None
+    judging: Judging | None = None
     members: tuple[Assertion, ...] = ()
     needs_judge: bool = False
     needs_expected: bool = False
@@ -56,7 +76,7 @@ class Assertion:
             "weight": self.weight,
             "threshold": self.threshold,
             "options": dict(self.options),
-            "judge": self.judge,
+            "judge": self.judging.digest if self.judging else self.judge,
             "compat": self.compat,
             "members": [member.settings for member in self.members],
             "code": getattr(self.parsed, "digest", None),
@@ -86,29 +106,56 @@ class Origin:
 
 
 class Embedder(Protocol):
-    """Texts → vectors of one length, in order. `name` identifies model and version: it belongs to a stored score."""
+    """Texts → vectors of one length, in order, and what they cost. `name` is the model where none is asked for.
+
+    Raises ProviderError, and UserError for a model that is none; what else it raises is its own fault.
+    """
 
     @property
     def name(self) -> str: ...
 
-    async def embed(self, texts: Sequence[str], model: str | None) -> Sequence[Sequence[float]]: ...
+    async def embed(
+        self, texts: Sequence[str], model: str | None = None, dimensions: int | None = None
+    ) -> Embeddings: ...
 
 
 class Judge(Protocol):
-    """A model that judges: `llm-rubric`, `factuality`, `select-best`."""
+    """Who is asked for verdicts, and by engines of metrics."""
 
-    async def verdict(self, assertion: Assertion, answer: Answer, case: Case) -> Verdict: ...
+    async def verdict(self, subject: Subject, assertion: Assertion, setting: Setting) -> Verdict: ...
+
+    def asking(self, judge: JudgeModel, bill: Bill, repeat: int) -> Ask: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The answers of all targets to one case, by prompt and model, in the order of the suite.
+
+    `targets` are all of them, also those without an answer. `kept` holds what was found out about all of them at once.
+    """
+
+    targets: tuple[tuple[str, str], ...] = ()
+    answers: Mapping[tuple[str, str], Answer] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What evaluators may use beyond the answer and the case. `tools` maps a tool's name to its arguments' schema."""
+    """What evaluators may use beyond the answer and the case. `tools` maps a tool's name to its arguments' schema.
+
+    `repeat` counts from 0. `peers` are the answers of all targets to the same case, where they are judged together, and
+    `target` says which of them is judged. `kept` is what engines make once for a whole run.
+    """
 
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     embedder: Embedder | None = None
     judge: Judge | None = None
     functions: Functions | None = None
     time_limit_s: float = 10.0
+    repeat: int = 0
+    peers: Peers = field(default_factory=Peers)
+    target: tuple[str, str] | None = None
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +177,7 @@ class Verdict:
     children: tuple[Score, ...] = ()
     final: bool = False
     reason: str | None = None
+    made_by: Provenance | None = None
 
 
 Evaluator = Callable[["Subject", Assertion, Setting], "Verdict | Awaitable[Verdict]"]
@@ -179,6 +227,11 @@ def failed(wanted: str, found: str, **rest: Any) -> Verdict:
 def broken(reason: str, **rest: Any) -> Verdict:
     """Return the verdict on what could not be judged because something is wrong."""
     return Verdict("error", None, reason=reason, **rest)
+
+
+def failure_details(error: PromptStudioError) -> dict[str, str]:
+    """Return what an exit code goes by: whether a provider, or something of the user's, was the cause."""
+    return {"provider_error" if isinstance(error, ProviderError) else "user_error": error.kind}
 
 
 def unscored(reason: str, **rest: Any) -> Verdict:

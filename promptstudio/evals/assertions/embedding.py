@@ -1,61 +1,82 @@
-"""Texts → vectors without a model: character n-grams, hashed. Also how alike two vectors are.
-
-The offline embedder sees spelling, not meaning: "car" and "automobile" have nothing in common for it. It makes a suite
-with `similar` run without key and network, always with the same figures, and it is named in every score it makes.
-Source of the scheme: Weinberger et al. 2009, "Feature Hashing for Large Scale Multitask Learning", arXiv:0902.2206.
-"""
+"""How alike two vectors are, and the embedder of assertions that are judged outside of a run: the offline one."""
 
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from decimal import Decimal
+from operator import mul
+from typing import Literal
 
-from promptstudio.evals.assertions.words import words
+from promptstudio.errors import UsageError
+from promptstudio.evals.judge.schema import Bill
+from promptstudio.providers.embed import Embeddings
+from promptstudio.providers.ngrams import OFFLINE_EMBEDDING, ngram_vector
 
-SIZE = 1024
-SHORTEST, LONGEST = 2, 4
-MAX_CHARACTERS = 200_000
+Measure = Literal["cosine", "dot", "euclidean"]
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineEmbedder:
-    """The n-grams of 2 to 4 characters of each word, hashed into 1,024 signed buckets and brought to length 1."""
+    """Embeds without a model: by spelling, not by meaning."""
 
-    name: str = "offline/ngrams-v1"
+    name: str = OFFLINE_EMBEDDING
 
-    async def embed(self, texts: Sequence[str], model: str | None) -> Sequence[Sequence[float]]:
-        """Return a vector for each text; `model` is for embedders that have several."""
+    async def embed(self, texts: Sequence[str], model: str | None = None, dimensions: int | None = None) -> Embeddings:
+        """Return a vector for each text. Raises UsageError where another model, or another size, is asked for."""
         if model is not None and model != self.name:
-            raise ValueError(f"the embedding model {model!r:.80} is not {self.name}, and no other is set up here")
-        return [ngram_vector(text) for text in texts]
+            raise UsageError(f"the embedding model {model!r:.80} is not {self.name}, and no other is set up here")
+        check_offline_size(dimensions)
+        return Embeddings(tuple(ngram_vector(text) for text in texts), self.name)
 
 
-@lru_cache(maxsize=256)
-def ngram_vector(text: str) -> tuple[float, ...]:
-    """Return the vector of one text; all zeros where it has no words."""
-    buckets = [0.0] * SIZE
-    for word in words(text[:MAX_CHARACTERS]):
-        padded = f" {word} "
-        for size in range(SHORTEST, LONGEST + 1):
-            for start in range(len(padded) - size + 1):
-                hashed = zlib.crc32(padded[start : start + size].encode())
-                buckets[hashed % SIZE] += 1.0 if hashed & 0x8000_0000 else -1.0
-    length = math.sqrt(sum(value * value for value in buckets))
-    return tuple(value / length for value in buckets) if length else tuple(buckets)
+def check_offline_size(dimensions: int | None) -> None:
+    if dimensions is not None:
+        raise UsageError(f"{OFFLINE_EMBEDDING} has one size", hint="leave `dimensions` out")
+
+
+def charge(bill: Bill, found: Embeddings) -> None:
+    """Put what embedding came to on a score's bill: the requests, of which those of a cache cost nothing."""
+    bill.calls += len(found.attempts)
+    bill.cached += sum(attempt.saved is not None for attempt in found.attempts)
+    bill.usage = bill.usage.plus(found.usage)
+    if found.cost_usd is None:
+        bill.unpriced += 1
+    bill.cost_usd += found.cost_usd or Decimal(0)
 
 
 def cosine(one: Sequence[float], other: Sequence[float]) -> float | None:
     """Return the cosine of the angle between two vectors; None where one of them has no direction."""
-    if len(one) != len(other):
-        return None
-    scale = math.sqrt(_square(one) * _square(other))
+    scale = math.sqrt(_product(one, one) * _product(other, other))
     if not scale or not math.isfinite(scale):
         return None
-    return sum(a * b for a, b in zip(one, other, strict=True)) / scale
+    return _finite(_product(one, other) / scale)
 
 
-def _square(vector: Sequence[float]) -> float:
-    return sum(value * value for value in vector)
+def dot(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return the scalar product; None where one of the vectors says nothing."""
+    return _finite(_product(one, other)) if any(one) and any(other) else None
+
+
+def euclidean(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return the distance; None where one of the vectors says nothing."""
+    if not any(one) or not any(other):
+        return None
+    return _finite(math.dist(one, other))
+
+
+MEASURES: Mapping[Measure, Callable[[Sequence[float], Sequence[float]], float | None]] = {
+    "cosine": cosine,
+    "dot": dot,
+    "euclidean": euclidean,
+}
+
+
+def _product(one: Sequence[float], other: Sequence[float]) -> float:
+    total: float = sum(map(mul, one, other))
+    return total
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -9,4 +9,4 @@ async def ask_judge(subject: Subject, assertion: Assertion, setting: Setting) ->
     """Ask the judge; without one there is no verdict, least of all a pass."""
     if setting.judge is None:
         return broken(f"{assertion.written} needs a judge, and none is set up here", actual=subject.text)
-    return await setting.judge.verdict(assertion, subject.answer, subject.case)
+    return await setting.judge.verdict(subject, assertion, setting)

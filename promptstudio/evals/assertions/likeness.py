@@ -5,14 +5,19 @@ Several references mean: like the best of them. Without a value the case's expec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from promptstudio.errors import PromptStudioError
 from promptstudio.evals.assertions import overlap, promptfoo
 from promptstudio.evals.assertions.assertion import Assertion, Setting, Subject, Verdict, as_text, broken, unscored
-from promptstudio.evals.assertions.embedding import OfflineEmbedder, cosine
+from promptstudio.evals.assertions.embedding import MEASURES, Measure, OfflineEmbedder, charge
 from promptstudio.evals.assertions.reasons import listed, number, quoted
 from promptstudio.evals.assertions.text import composed
+from promptstudio.evals.judge.schema import Bill, Provenance
+from promptstudio.providers.embed import Embeddings
 
 MAX_CHARACTERS = 1_000_000
 MAX_PAIRS = 2_500_000_000  # characters of one text times those of the other: about a second
@@ -116,22 +121,80 @@ def levenshtein(subject: Subject, assertion: Assertion, _setting: Setting) -> Ve
     )
 
 
-async def similar(subject: Subject, assertion: Assertion, setting: Setting) -> Verdict:
-    """Cosine of the embeddings, of the setting's embedder or the offline one."""
-    references = _references(subject, assertion)
-    if not references:
-        return _no_reference()
-    embedder = setting.embedder or OfflineEmbedder()
-    text = subject.text
-    if max(len(text), *map(len, references)) > MAX_CHARACTERS:
-        return broken(f"the texts are too long to compare ({len(text):,} characters)", actual=text)
-    try:
-        first, *others = await embedder.embed([text, *references], assertion.options.get("model"))
-    except Exception as error:  # noqa: BLE001 - an embedder is somebody else's code, and the network's
-        return broken(f"the embedder {embedder.name} failed: {type(error).__name__}: {str(error)[:200]}", actual=text)
-    found = [value for value in (cosine(first, other) for other in others) if value is not None]
-    details = {"embedder": embedder.name}
-    if len(others) != len(references) or not found:
-        return unscored(f"the embedder {embedder.name} has nothing to compare these texts by", details=details)
-    label = f"similarity ({embedder.name})"
-    return _reached(label, max(found), assertion, 0.75, references, text, details=details)
+def _similar(measure: Measure) -> Callable[[Subject, Assertion, Setting], Awaitable[Verdict]]:
+    """Make an assertion on the embeddings of answer and references, by the setting's embedder or the offline one."""
+
+    async def similar(subject: Subject, assertion: Assertion, setting: Setting) -> Verdict:
+        references = _references(subject, assertion)
+        if not references:
+            return _no_reference()
+        text = subject.text
+        if max(len(text), *map(len, references)) > MAX_CHARACTERS:
+            return broken(f"the texts are too long to compare ({len(text):,} characters)", actual=text)
+        embedder = setting.embedder or OfflineEmbedder()
+        model, dimensions = assertion.options.get("model"), assertion.options.get("dimensions")
+        try:
+            found = await embedder.embed([text, *references], model, dimensions)
+        except PromptStudioError:
+            raise  # said as it is, and counted as the provider's
+        except Exception as error:  # noqa: BLE001 - an embedder may be somebody else's code
+            return broken(
+                f"the embedder {embedder.name} failed: {type(error).__name__}: {str(error)[:200]}", actual=text
+            )
+        verdict = _compared(measure, found, assertion, references, text)
+        return replace(verdict, made_by=_provenance(measure, found, dimensions))
+
+    return similar
+
+
+def _compared(
+    measure: Measure, found: Embeddings, assertion: Assertion, references: Sequence[str], text: str
+) -> Verdict:
+    details = {"embedder": found.model}
+    first, *others = found.vectors
+    lengths = sorted({len(vector) for vector in found.vectors if len(vector)})
+    said = f"vectors of {' and '.join(map(str, lengths))} dimensions, which cannot be compared"
+    if len(others) != len(references):
+        said = f"{len(found.vectors)} vectors for {len(references) + 1} texts"
+    if len(lengths) > 1 or len(others) != len(references):
+        return broken(f"the embedder {found.model} gave {said}", actual=text, details=details)
+    compare = MEASURES[measure]
+    values = [value for other in others if len(first) and len(other) and (value := compare(first, other)) is not None]
+    if not values:
+        return unscored(f"the embedder {found.model} has nothing to compare these texts by", details=details)
+    if measure == "euclidean":
+        return _near(min(values), found.model, assertion, references, text, details)
+    label = f"{'similarity' if measure == 'cosine' else 'dot product'} ({found.model})"
+    verdict = _reached(label, max(values), assertion, 0.75, references, text, details=details)
+    if measure == "cosine":
+        return verdict
+    holds = max(values) >= (verdict.threshold or 0.0) - _ROUNDING  # a product may be above 1, a score may not
+    return replace(verdict, outcome="pass" if holds else "fail", found=f"{number(max(values))} for {quoted(text)}")
+
+
+def _near(
+    distance: float, model: str, assertion: Assertion, references: Sequence[str], text: str, details: dict[str, Any]
+) -> Verdict:
+    limit = 0.75 if assertion.threshold is None else assertion.threshold
+    return Verdict(
+        "pass" if distance <= limit + _ROUNDING else "fail",
+        1 / (1 + distance),
+        f"a distance ({model}) of at most {number(float(limit))} from {listed(references, 1)}",
+        f"{number(distance)} for {quoted(text)}",
+        expected=references[0] if len(references) == 1 else list(references),
+        actual=text,
+        threshold=limit,
+        details=details,
+    )
+
+
+def _provenance(measure: Measure, found: Embeddings, dimensions: int | None) -> Provenance:
+    bill = Bill()
+    charge(bill, found)
+    settings = f"{measure}|{found.model}|{dimensions or ''}"
+    return Provenance("embedding", "1", hashlib.sha256(settings.encode()).hexdigest()[:16], bill=bill)
+
+
+similar = _similar("cosine")
+similar_dot = _similar("dot")
+similar_euclidean = _similar("euclidean")

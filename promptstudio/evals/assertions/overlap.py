@@ -12,7 +12,7 @@ from functools import partial
 from itertools import pairwise
 
 from promptstudio.evals.assertions.stem import stem
-from promptstudio.evals.assertions.words import tokens, words
+from promptstudio.prompts.word_tokens import tokens, words
 
 MAX_ORDER = 4
 

@@ -23,6 +23,7 @@ from promptstudio.prompts.assertion_faults import (
     value_key,
 )
 from promptstudio.prompts.assertion_table import KINDS, PLUGIN, AssertionKind, ValueKind, base_name
+from promptstudio.prompts.embedder_faults import embedding_model_of
 from promptstudio.prompts.wording import dotted
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def load_functions(assertions: Iterable[Assertion], functions: Functions) -> Non
     """Load every Python assertion, so that one that does not load is told before anything is paid for."""
     for assertion in assertions:
         load_functions(assertion.members, functions)
-        if assertion.name == "python" or assertion.name not in (*KINDS, EXPECTED_OUTPUT):
+        if assertion.name == "python" or (assertion.name not in (*KINDS, EXPECTED_OUTPUT) and "/" not in assertion.name):
             try:
                 functions.call_for(assertion)
             except SuiteFileError as error:
@@ -142,7 +143,7 @@ def _made(
         threshold=None if kind.threshold is None else item.get("threshold"),
         metric=item.get("metric"),
         description=item.get("description"),
-        options=item.get("options") or {},
+        options=_options(item),
         judge=item.get("judge"),
         needs_judge=kind.judged,
         needs_expected=value is None and name in _FROM_CASE and (holder is None or name != "equals"),
@@ -159,6 +160,13 @@ def _made(
     if kind.value == "python":
         return replace(made, parsed=_python_target(value, (*path, holder or name), origin, problems))
     return made if made.has_template else replace(made, parsed=_parsed(kind, made))
+
+
+def _options(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options, with the embedding model that stands beside them."""
+    options: Mapping[str, Any] = item.get("options") or {}
+    model = item.get("model") or (embedding_model_of(item["provider"]) if "provider" in item else None)
+    return options if model is None else {**options, "model": model}
 
 
 def _python_target(value: Any, path: ValuePath, origin: Origin, problems: list[Problem]) -> Any:

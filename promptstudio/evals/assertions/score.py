@@ -5,18 +5,21 @@ field at `path` → evaluator → `not-` → Score        and        Scores → 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from promptstudio.errors import PromptStudioError
-from promptstudio.evals.assertions.assertion import Assertion, Setting, Subject, Verdict, broken
+from promptstudio.evals.assertions.assertion import Assertion, Setting, Subject, Verdict, broken, failure_details
 from promptstudio.evals.assertions.parse import rendered
 from promptstudio.evals.assertions.reasons import number, path_text, quoted
 from promptstudio.evals.assertions.table import evaluator_of
 from promptstudio.evals.assertions.values import field_at, parsed_json
+from promptstudio.evals.limits import Closed
 from promptstudio.evals.schema import Answer, Case, Outcome, Score
 
 _INVERSE: dict[Outcome, Outcome] = {"pass": "fail", "fail": "pass"}
@@ -26,7 +29,9 @@ _ROUNDING = 1e-9
 async def score_answer(
     assertions: Sequence[Assertion], answer: Answer, case: Case, setting: Setting
 ) -> tuple[Score, ...]:
-    """Return one score for each assertion, in their order."""
+    """Return one score for each assertion, in their order. Those a judge has a part in are judged at once."""
+    if sum(each.judging is not None for each in assertions) > 1:
+        return tuple(await asyncio.gather(*(score_assertion(each, answer, case, setting) for each in assertions)))
     return tuple([await score_assertion(assertion, answer, case, setting) for assertion in assertions])
 
 
@@ -36,7 +41,9 @@ async def score_assertion(assertion: Assertion, answer: Answer, case: Case, sett
         ready = rendered(assertion, case)
         verdict = await _verdict(ready, answer, case, setting)
     except PromptStudioError as error:
-        return _score(assertion, broken(error.message))
+        return _score(assertion, broken(error.message, details=failure_details(error)))
+    except Closed:
+        raise  # nobody was asked: that is no score
     except Exception as error:  # noqa: BLE001 - an answer is anybody's text: what it breaks must not end the run
         return _score(assertion, broken(f"it could not be judged: {type(error).__name__}: {quoted(str(error), 200)}"))
     return _score(ready, verdict)
@@ -114,7 +121,22 @@ def _score(assertion: Assertion, verdict: Verdict) -> Score:
         actual=verdict.actual,
         details=verdict.details,
         children=verdict.children,
+        **_provenance(verdict),
     )
+
+
+def _provenance(verdict: Verdict) -> dict[str, Any]:
+    by = verdict.made_by
+    if by is None:
+        return {}
+    return {
+        "engine": by.engine,
+        "engine_version": by.engine_version,
+        "settings_hash": by.settings_hash,
+        "judge": by.judge,
+        "cost_usd": by.bill.known_cost_usd,
+        "usage": by.bill.usage,
+    }
 
 
 def _reason(assertion: Assertion, verdict: Verdict) -> str:
@@ -149,7 +171,7 @@ def case_outcome(scores: Sequence[Score], threshold: float | None = None) -> Cas
     counted = [score for score in asked if score.weight > 0]
     if not counted:
         return _nothing_counted(scores, asked)
-    scored = [score for score in counted if score.score is not None]
+    scored = [_as_good(score) for score in counted if score.score is not None]
     mean = _mean(scored)
     if threshold is not None:
         return _by_threshold(counted, scored, mean, threshold)
@@ -158,6 +180,15 @@ def case_outcome(scores: Sequence[Score], threshold: float | None = None) -> Cas
         if found := [score for score in counted if score.outcome == outcome]:
             return CaseOutcome(outcome, mean, _named(found))
     return CaseOutcome("pass", mean, "all assertions passed" if len(counted) > 1 else counted[0].reason)
+
+
+def _as_good(score: Score) -> Score:
+    """Return a score of which more is better, whatever its engine counts."""
+    if "/" not in score.name or score.score is None:
+        return score
+    from promptstudio.evals.metrics.table import is_less_better  # for scores of metrics only
+
+    return replace(score, score=1.0 - score.score) if is_less_better(score.name) else score
 
 
 def _nothing_counted(scores: Sequence[Score], asked: Sequence[Score]) -> CaseOutcome:
@@ -209,6 +240,14 @@ def metric_means(scores: Sequence[Score]) -> dict[str, float]:
         for name in named
         if (value := means[name] if means[name] is not None else unweighted[name]) is not None
     }
+
+
+def judge_cost(scores: Sequence[Score]) -> Decimal | None:
+    """Return what judges and embedders took for these scores, in US dollars; None where a price is not known."""
+    judged = [score for score in _flat(scores) if score.engine is not None]
+    if any(score.cost_usd is None for score in judged):
+        return None
+    return sum((Decimal(score.cost_usd or 0) for score in judged), Decimal(0))
 
 
 def _flat(scores: Sequence[Score]) -> list[Score]:

@@ -51,6 +51,8 @@ EVALUATORS: Mapping[str, str] = {
     "gleu": "likeness:gleu",
     "meteor": "likeness:meteor",
     "similar": "likeness:similar",
+    "similar:dot": "likeness:similar_dot",
+    "similar:euclidean": "likeness:similar_euclidean",
     # how the model ended, and the tools it called
     "finish-reason": "endings:finish_reason",
     "is-refusal": "endings:is_refusal",
@@ -65,7 +67,9 @@ EVALUATORS: Mapping[str, str] = {
     # those that need a judge
     "llm-rubric": "judged:ask_judge",
     "factuality": "judged:ask_judge",
+    "closed-qa": "judged:ask_judge",
     "select-best": "judged:ask_judge",
+    "pairwise": "judged:ask_judge",
 }
 _OF_OTHERS = "functions:python"
 
@@ -73,6 +77,10 @@ _OF_OTHERS = "functions:python"
 @lru_cache
 def evaluator_of(name: str) -> Evaluator:
     """Return what evaluates a name; one that is not in the table is another package's."""
+    if "/" in name:  # deepeval/faithfulness: a metric
+        from promptstudio.evals.metrics.measure import measure  # with the first metric of a run
+
+        return measure
     module, _, function = EVALUATORS.get(name, _OF_OTHERS).partition(":")
     evaluator: Evaluator = getattr(import_module(f"promptstudio.evals.assertions.{module}"), function)
     return evaluator

@@ -43,6 +43,7 @@ def _clean_case(case: Case) -> Case:
         retrieval_context=tuple(_clean(case.retrieval_context)),
         expected_tools=tuple(_clean(case.expected_tools)),
         metadata=_clean(case.metadata),
+        turns=tuple(_clean(case.turns)),
     )
 
 
@@ -53,6 +54,10 @@ def _clean_answer(answer: Answer) -> Answer:
         output=_clean(answer.output),
         refusal=_clean(answer.refusal),
         tool_calls=tuple(replace(call, arguments=redact(call.arguments)) for call in answer.tool_calls),
+        messages=tuple(
+            replace(message, parts=tuple(replace(part, text=redact(part.text)) for part in message.parts))
+            for message in answer.messages
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from promptstudio.evals.records import CaseResult
 from promptstudio.evals.report.data import line_of
 from promptstudio.evals.report.schema import RunReport
 from promptstudio.evals.report.texts import answer_text
+from promptstudio.evals.schema import Score
 
 BOM = "\ufeff"
 # A cell that begins so is a formula, or becomes one when the file is read; the wide forms are those of East Asia.
@@ -21,7 +22,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _BEFORE = ("run", "suite", "case", "prompt", "model", "repeat", "outcome", "score", "reason")
 _AFTER = (
     *("expected_output", "answer", "error_kind", "cost_usd", "latency_ms", "input_tokens", "output_tokens"),
-    *("cached", "reused", "tags", "file", "line", "request_id"),
+    *("cached", "reused", "tags", "file", "line", "request_id", "cluster", "judge_usd", "judged_by"),
 )
 
 
@@ -62,4 +63,14 @@ def _row(report: RunReport, result: CaseResult, inputs: Sequence[str], metrics: 
     yield answer.usage.input_tokens if answer else None
     yield answer.usage.output_tokens if answer else None
     yield from (result.cached, result.reused, ", ".join(case.tags), case.file, case.line, result.request_id)
+    yield from (case.cluster, None if result.judge_usd is None else float(result.judge_usd), _judged_by(result.scores))
     yield from (result.metrics.get(name) for name in metrics)
+
+
+def _judged_by(scores: Sequence[Score]) -> str:
+    """Return engine, version, settings and judge of scores that have any: figures that differ there do not compare."""
+    found = {"": None}
+    for score in scores:
+        found[" ".join(filter(None, (score.engine, score.engine_version, score.settings_hash, score.judge)))] = None
+        found |= dict.fromkeys(_judged_by(score.children).split("; "))
+    return "; ".join(name for name in found if name)

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from promptstudio.evals.calibrations import agreement_text
+from promptstudio.evals.coding import messages_data
 from promptstudio.evals.records import CaseResult
 from promptstudio.evals.report.schema import RunReport, TargetFigures
 from promptstudio.evals.schema import Answer, Case, Score
 from promptstudio.output.terminal import json_text
+from promptstudio.types import Usage
 
 FORMAT = "promptstudio.eval-report"
 VERSION = 1
@@ -71,6 +74,9 @@ def run_object(report: RunReport) -> Data:
         ],
         "targets": [_target_object(target) for target in figures.targets],
         "selection": dict(run.options.get("selection", {})),
+        "judge": dict(run.judge),
+        "judges": [{**row, "agreement": agreement_text(row)} for row in run.totals.get("judges", ())],
+        "baseline": run.baseline,
     }
 
 
@@ -104,6 +110,7 @@ def result_object(result: CaseResult) -> Data:
         if result.error is not None
         else None,
         "cost_usd": _number(result.cost_usd),
+        "judge_usd": _number(result.judge_usd),
         "latency_ms": result.latency_ms,
         "cached": result.cached,
         "reused": result.reused,
@@ -125,11 +132,12 @@ def case_object(case: Case) -> Data:
         "context": list(case.context),
         "retrieval_context": list(case.retrieval_context),
         "metadata": dict(case.metadata),
+        "turns": [dict(turn) for turn in case.turns],
+        "cluster": case.cluster,
     }
 
 
 def answer_object(answer: Answer) -> Data:
-    usage = answer.usage
     return {
         "text": answer.text,
         "output": answer.output,
@@ -139,12 +147,17 @@ def answer_object(answer: Answer) -> Data:
         "model": answer.model,
         "latency_ms": answer.latency_ms,
         "cost_usd": _number(answer.cost_usd),
-        "usage": {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-        },
+        "usage": usage_object(answer.usage),
+        "messages": messages_data(answer.messages),
+    }
+
+
+def usage_object(usage: Usage) -> Data:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
     }
 
 
@@ -161,6 +174,12 @@ def score_object(score: Score) -> Data:
         "actual": score.actual,
         "details": dict(score.details),
         "children": [score_object(child) for child in score.children],
+        "engine": score.engine,
+        "engine_version": score.engine_version,
+        "settings_hash": score.settings_hash,
+        "judge": score.judge,
+        "cost_usd": _number(score.cost_usd),
+        "usage": usage_object(score.usage) if score.usage != Usage() else None,
     }
 
 

@@ -6,6 +6,7 @@ A format's module is imported when it is used, and entry points are asked for on
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple, cast
 
 from promptstudio.errors import NotFoundError, UserError
@@ -35,6 +36,15 @@ FORMATS: tuple[Row, ...] = (
     Row("jsonl", "promptstudio.evals.report.jsonl:write", (".jsonl", ".ndjson"), "one line a case, then one a run"),
     Row("csv", "promptstudio.evals.report.csv:write", (".csv",), "one row a case, for a spreadsheet"),
     Row("github", "promptstudio.evals.report.github:write", (), "annotations on lines, for GitHub Actions"),
+    Row(
+        "deepeval",
+        "promptstudio.evals.report.deepeval:write",
+        (".deepeval.json",),
+        "goldens and test cases for DeepEval",
+    ),
+    Row("ragas", "promptstudio.evals.report.ragas:write", (".ragas.jsonl",), "samples for RAGAS"),
+    Row("pandas", "promptstudio.evals.report.pandas:write", (".pandas.jsonl",), "flat rows for pandas and others"),
+    Row("parquet", "promptstudio.evals.report.parquet:write", (".parquet",), "flat rows as Parquet"),
 )
 
 
@@ -45,6 +55,11 @@ def row_of(name: str) -> Row | None:
 def format_of_suffix(suffix: str) -> str | None:
     """Return the format a file name ends in."""
     return next((row.name for row in FORMATS if suffix.lower() in row.suffixes), None)
+
+
+def format_of_file(path: Path) -> str | None:
+    """Return the format a file name says by its last two suffixes, or its last one."""
+    return format_of_suffix("".join(path.suffixes[-2:])) or format_of_suffix(path.suffix)
 
 
 def others() -> list[str]:

@@ -17,8 +17,8 @@ from typing import Any, TextIO, cast
 
 from promptstudio.evals.records import CaseResult
 from promptstudio.evals.report.data import Data, line_of, result_object, run_object, suites_of, without_nothing
+from promptstudio.evals.report.repeat import repeat_command
 from promptstudio.evals.report.schema import RunReport
-from promptstudio.evals.report.texts import repeat_command
 from promptstudio.output.terminal import safe_cell
 
 MAX_TEXT = 100_000
@@ -95,15 +95,19 @@ def _element(kind: str, value: Any) -> str:
 def _row(number: int, report: RunReport, result: CaseResult) -> Data:
     data = result_object(result)
     data["case"] = without_nothing(data["case"])
-    data["scores"] = [_score(score) for score in data["scores"]]
+    data["scores"] = [_score(score, data["answer"]) for score in data["scores"]]
     data["answer"] = without_nothing(data["answer"]) if data["answer"] else None
-    data["earlier_answers"] = [without_nothing(answer) for answer in data["earlier_answers"]]
+    data["earlier_answers"] = [without_nothing({**each, "messages": None}) for each in data["earlier_answers"]]
     data["again"] = repeat_command(report.run, result)
     return cast("Data", _short({"run": number, **without_nothing(data)}))
 
 
-def _score(score: Data) -> Data:
-    return without_nothing({**score, "children": [_score(child) for child in score["children"]]})
+def _score(score: Data, answer: Data | None) -> Data:
+    """Leave out what nobody is shown: what a score expected that passed, and a found text that is the answer itself."""
+    left_out = {"expected": None, "actual": None} if score["outcome"] == "pass" else {}
+    if answer is not None and score["actual"] in (answer["text"], answer["output"]):
+        left_out["actual"] = None
+    return without_nothing({**score, **left_out, "children": [_score(child, answer) for child in score["children"]]})
 
 
 def _short(value: Any) -> Any:

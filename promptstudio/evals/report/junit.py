@@ -17,8 +17,9 @@ from typing import IO, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.repeat import repeat_command
 from promptstudio.evals.report.schema import RunReport, TargetFigures
-from promptstudio.evals.report.texts import answer_text, cut, news_of, one_line, repeat_command, title_of, value_text
+from promptstudio.evals.report.texts import answer_text, cut, news_of, one_line, title_of, value_text
 from promptstudio.output.terminal import safe_text
 
 MAX_OUTPUT = 65_536

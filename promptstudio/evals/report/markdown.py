@@ -8,11 +8,13 @@ read from the right.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import TextIO
+from typing import Any, TextIO
 
+from promptstudio.evals.calibrations import agreement_text
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.repeat import repeat_command
 from promptstudio.evals.report.schema import RunReport, TargetFigures
 from promptstudio.evals.report.texts import (
     answer_text,
@@ -23,7 +25,6 @@ from promptstudio.evals.report.texts import (
     one_line,
     percent,
     reason_pieces,
-    repeat_command,
     title_of,
     value_text,
 )
@@ -69,6 +70,11 @@ def _parts(reports: Sequence[RunReport]) -> Iterator[str]:
         yield _table(report, len(reports) > 1)
         if report.figures.checks:
             yield _checks(report)
+        if judges := report.run.totals.get("judges"):
+            yield (
+                "\n".join(f"- {inline(row['judge'])} on {inline(row['metric'])}: {_agreement(row)}" for row in judges)
+                + "\n\n"
+            )
     for report in reports:
         yield from _failures(report, len(reports) > 1)
 
@@ -115,6 +121,11 @@ def _checks(report: RunReport) -> str:
         sign = "✅" if check.is_met else "❌"
         lines.append(f"| {inline(name)} | {plain(check.wanted)} | {plain(check.found)} | {sign} |")
     return "\n".join(lines) + "\n\n"
+
+
+def _agreement(row: Mapping[str, Any]) -> str:
+    """Return how far a judge agrees with people."""
+    return plain(agreement_text(row))
 
 
 def _failures(report: RunReport, is_named: bool) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from promptstudio.errors import Problem, UsageError
-from promptstudio.evals.report.formats import FORMATS, format_of_suffix, others, row_of
+from promptstudio.evals.report.formats import FORMATS, format_of_file, format_of_suffix, others, row_of
 from promptstudio.evals.report.schema import ReportRequest
 from promptstudio.prompts.wording import nearest, shown
 
@@ -50,7 +50,7 @@ def _request(text: str) -> ReportRequest:
             raise UsageError(f"--report {shown(text)}: the file is missing", hint=f"--report {name}:FILE")
         return ReportRequest(name, Path(file).expanduser(), text)
     path = Path(text).expanduser()
-    if (found := format_of_suffix(path.suffix)) is not None:
+    if (found := format_of_file(path)) is not None:
         return ReportRequest(found, path, text)
     if text in others():
         raise UsageError(f"--report {shown(text)}: the file is missing", hint=f"--report {text}:FILE")

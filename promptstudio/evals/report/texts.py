@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from promptstudio.evals.records import CaseResult, RunRecord
+from promptstudio.evals.records import CaseResult
 from promptstudio.evals.schema import Answer, Score
 
 
@@ -54,14 +53,6 @@ def reason_pieces(result: CaseResult) -> tuple[str, str]:
     names = (f"{score.name}: " for score in result.scores)
     name = next((each for each in names if result.reason.startswith(each)), "")
     return name, result.reason[len(name) :]
-
-
-def repeat_command(run: RunRecord, result: CaseResult) -> str:
-    """Return the command that evaluates this one case again."""
-    words = ["ps", "eval", run.suite_file, "--case", result.case.id, "--prompt", result.prompt]
-    if len(run.models) > 1:
-        words += ["-m", result.model]
-    return shlex.join(words)
 
 
 def title_of(result: CaseResult) -> str:

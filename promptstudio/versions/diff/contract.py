@@ -30,7 +30,7 @@ def input_reasons(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Re
     """Yield what changed for whoever calls the prompt."""
     removed = [name for name in old if name not in new]
     added = [name for name in new if name not in old]
-    renamed = _renamed({name: old[name] for name in removed}, {name: new[name] for name in added})
+    renamed = renamed_inputs(old, new)
     for name in removed:
         if name in renamed:
             yield reason("input-renamed", f"inputs.{name}", f"renamed to {renamed[name]}")
@@ -45,6 +45,14 @@ def input_reasons(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Re
     for name in old:
         if name in new and not same(old[name], new[name]):
             yield from _input_changes(f"inputs.{name}", old[name], new[name])
+
+
+def renamed_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Return the inputs that have another name now, and nothing else that differs: old name → new name."""
+    return _renamed(
+        {name: spec for name, spec in old.items() if name not in new},
+        {name: spec for name, spec in new.items() if name not in old},
+    )
 
 
 def _renamed(removed: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from promptstudio.prompts.snapshot import Snapshot
 from promptstudio.versions.diff.brief import brief
-from promptstudio.versions.diff.contract import input_reasons, output_reasons
+from promptstudio.versions.diff.contract import input_reasons, output_reasons, renamed_inputs
 from promptstudio.versions.diff.rules import reason
 from promptstudio.versions.diff.schema import Level, Reason, Verdict
 from promptstudio.versions.diff.values import same
@@ -81,6 +81,7 @@ def _own_reasons(old: Snapshot, new: Snapshot) -> Iterator[Reason]:
         found = list(_behavior_reasons(old, new))
         yield from found or [reason("behavior-changed", "behavior", "the hash is another")]
     yield from _note_reasons(old.notes, new.notes)
+    yield from _input_note_reasons(old, new)
 
 
 def _behavior_reasons(old: Snapshot, new: Snapshot) -> Iterator[Reason]:
@@ -143,10 +144,18 @@ def _note_reasons(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Re
     for part, rule in _NOTES:
         if not same(old.get(part), new.get(part)):
             yield reason(rule, part, _note_change(old.get(part), new.get(part)))
-    before, after = old.get("inputs") or {}, new.get("inputs") or {}
-    for name in dict.fromkeys([*before, *after]):
-        if before.get(name) != after.get(name):
-            yield reason("input-described", f"inputs.{name}", _note_change(before.get(name), after.get(name)))
+
+
+def _input_note_reasons(old: Snapshot, new: Snapshot) -> Iterator[Reason]:
+    """Yield inputs that are described otherwise; what is said of one that went or came goes and comes with it."""
+    before, after = old.notes.get("inputs") or {}, new.notes.get("inputs") or {}
+    if same(before, after):
+        return
+    known, left = (one.behavior["interface"]["inputs"] for one in (old, new))
+    names = {**{name: name for name in known if name in left}, **renamed_inputs(known, left)}
+    for was, name in names.items():
+        if before.get(was) != after.get(name):
+            yield reason("input-described", f"inputs.{name}", _note_change(before.get(was), after.get(name)))
 
 
 def _note_change(old: Any, new: Any) -> str:

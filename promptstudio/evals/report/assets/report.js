@@ -95,6 +95,7 @@
       make('div', { class: 'run-head' }, heading, make('span', { class: `verdict ${met ? 'met' : 'missed'}`, text: verdictOf(run) })),
       said(run.sentence, 'p', 'sentence'),
       make('p', { class: 'meta' }, ...facts.map((fact) => said(fact))),
+      ...(run.judges || []).map((judge) => make('p', { class: 'meta' }, said(`${judge.judge} on ${judge.metric}: ${judge.agreement}`))),
       split(run.counts, ''),
       tiles(run),
       grids,
@@ -440,9 +441,12 @@
   function scoresPart(row) {
     if (!row.scores) return null;
     const body = make('tbody');
+    const judges = runs[row.run].judges || [];
     const add = (score, depth) => {
+      const judge = judges.find((each) => each.settings_hash === score.settings_hash && each.judge === score.judge);
       const reason = make('td', {}, score.reason ? said(score.reason, 'div') : make('span', { class: 'said', text: score.outcome === 'pass' ? '' : score.outcome }));
       if (score.expected !== undefined && score.outcome !== 'pass' && row.answer) reason.append(comparison(score, row));
+      if (judge) reason.append(make('div', { class: 'meta' }, said(`${judge.judge}: ${judge.agreement}`)));
       const numbers = [score.score === undefined ? null : figure(score.score), score.threshold === undefined ? null : `needs ${figure(score.threshold)}`, score.weight === undefined || score.weight === 1 ? null : `weight ${figure(score.weight)}`];
       body.append(make('tr', {}, make('td', { class: 'score-outcome' }, mark(score.outcome)), make('td', { class: `score-name depth-${Math.min(depth, 3)}` }, said(score.metric ? `${score.name} (${score.metric})` : score.name)), make('td', { class: 'number', text: numbers.filter(Boolean).join(', ') }), reason));
       for (const child of score.children || []) add(child, depth + 1);
@@ -464,20 +468,35 @@
 
   function turnsPart(row) {
     if (!row.earlier_answers) return null;
-    const turns = row.earlier_answers.map((answer, index) => make('div', { class: 'turn' }, make('h3', { text: `Turn ${index + 1}` }), box(answerText(answer))));
+    const turns = row.earlier_answers.map((answer, index) => make('div', { class: 'turn' }, make('h3', { text: `Turn ${index + 1}` }), ...turnInputs(row, index), box(answerText(answer))));
     return section('Earlier turns', ...turns);
+  }
+
+  function turnInputs(row, index) {
+    const turn = (row.case.turns || [])[index];
+    return turn && turn.inputs && Object.keys(turn.inputs).length ? [pairs(turn.inputs)] : [];
+  }
+
+  function messagesPart(answer) {
+    const whole = make('details', { class: 'raw' }, make('summary', { text: 'What was asked' }));
+    whole.addEventListener('toggle', () => {
+      if (!whole.open || whole.childElementCount > 1) return;
+      for (const message of answer.messages) whole.append(make('h4', { text: message.role }), box(message.content));
+    });
+    return whole;
   }
 
   function answerPart(row) {
     if (!row.answer) return null;
     const answer = row.answer;
-    const parts = [];
+    const parts = turnInputs(row, (row.earlier_answers || []).length);
     if (answer.output !== undefined) {
       parts.push(box(answer.output));
       if (answer.text && typeof answer.output !== 'string') parts.push(make('details', { class: 'raw' }, make('summary', { text: 'As it came' }), box(answer.text)));
     } else if (answer.text || !answer.tool_calls) parts.push(box(answer.text || ''));
     if (typeof answer.refusal === 'string') parts.push(said(`Refusal: ${answer.refusal}`, 'p'));
     if (answer.tool_calls) parts.push(make('h3', { text: 'Tool calls' }), ...answer.tool_calls.map((call) => box(`${call.name}(${call.arguments})`)));
+    if (answer.messages) parts.push(messagesPart(answer));
     return section(row.earlier_answers ? `Answer, turn ${row.earlier_answers.length + 1}` : 'Answer', ...parts);
   }
 

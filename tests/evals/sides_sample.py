@@ -1,0 +1,36 @@
+"""A suite whose outcomes are in the prompt: "good until 70" passes the cases whose number is below 70."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import Project
+
+CHECKS = """\
+def grade(text, context):
+    number, until = int(context.case.id[1:]), int(text.rsplit(" ", 1)[1])
+    return number < until
+"""
+
+
+def prepare(project: Project, *, cases: int = 100, extra: str = "") -> None:
+    """Write the suite `greet` and commit it with a prompt that is good until 70."""
+    project.write("evals/checks.py", CHECKS)
+    rows = [{"id": f"c{number}", "inputs": {"name": f"n{number}"}} for number in range(cases)]
+    project.write("evals/data/cases.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    project.write(
+        "evals/greet.yaml", f"prompt: greet\ncases: data/cases.jsonl\nassert: [python: checks.py:grade]\n{extra}"
+    )
+    prompt(project, 70)
+    project.commit("Good until 70")
+
+
+def prompt(project: Project, until: int, *, more: str = "") -> None:
+    project.write(
+        "prompts/greet.yaml",
+        f'model: offline/echo\nprompt: "Hello {{{{ name }}}}, good until {until}"\n'
+        f'variants:\n  better: {{prompt: "Hi {{{{ name }}}}, good until 90"}}\n'
+        f'  worse: {{prompt: "Hi {{{{ name }}}}, good until 40"}}\n{more}',
+    )
