@@ -13,8 +13,8 @@ import sys
 COMMANDS = (
     "run", "list", "show", "search", "new", "edit", "cp", "mv", "fmt", "lint", "models", "import", "export",
     "log", "blame", "diff", "changelog", "bump", "tag", "release", "promote", "rollback", "label", "evidence",
-    "verify", "check", "note", "bundle", "git", "eval", "ab", "bisect", "score", "mutate", "generate", "judge", "test", "runs", "history", "cache",
-    "cassette", "init", "doctor", "schema", "completion",
+    "verify", "check", "note", "bundle", "git", "eval", "ab", "bisect", "score", "mutate", "generate", "judge", "test",
+    "runs", "history", "cache", "cassette", "init", "doctor", "schema", "completion",
 )  # fmt: skip
 LONG_OPTIONS = ("--help", "--version", "--project", "--no-color", "--debug")
 _COMPLETION = "_PS_COMPLETE"

@@ -44,7 +44,7 @@ MaxErrors = Annotated[
 ]
 Baseline = Annotated[
     str | None,
-    typer.Option("--baseline", metavar="REV", help="Hold the run against a git ref, a label or a run; else the gate's."),
+    typer.Option("--baseline", metavar="REV", help="Compare with a git ref, a label or a run. Default: the gate's."),
 ]
 AcrossEngines = Annotated[
     bool, typer.Option("--across-engines", help="Compare scores of other engines, versions and judges all the same.")

@@ -38,7 +38,7 @@ Assertion = str | Mapping[str, Any] | Callable[..., Any]
 
 
 class EvaluateOptions(TypedDict, total=False):
-    """What `evaluate` takes by name. The first nine make a suite where none is given."""
+    """What `evaluate` takes by name. The first ten make a suite where none is given."""
 
     prompt: str
     prompts: Sequence[str]  # addresses; of a suite from a file, those of it to ask
@@ -49,6 +49,7 @@ class EvaluateOptions(TypedDict, total=False):
     repeats: int
     name: str
     metrics: Sequence[Any]
+    judge: Any  # as under `judge:`: a model, a map, or a list
     models: str | Sequence[str]  # asked instead of those of suite and prompts
     project: str | Path  # a folder in the project; default: the current one
     select: Selection  # which cases; default: all
@@ -59,11 +60,13 @@ class EvaluateOptions(TypedDict, total=False):
     replay: str | Path
     max_cost_usd: Decimal | float
     max_errors: int
+    baseline: str  # a git ref, a label or a run to hold it against; default: the gate's
+    across_engines: bool  # compare scores of other engines and judges all the same
     history: bool  # whether calls go into the history; default: yes
     on_result: Callable[[CaseResult], None]  # called in another thread as each case ends
 
 
-_OF_A_SUITE = ("prompt", "cases", "assertions", "gate", "threshold", "repeats", "name", "metrics")
+_OF_A_SUITE = ("prompt", "cases", "assertions", "gate", "threshold", "repeats", "name", "metrics", "judge")
 
 
 def evaluate(suite: str | Path | None = None, **options: Unpack[EvaluateOptions]) -> Report:
@@ -131,6 +134,8 @@ def _engine_options(options: EvaluateOptions, settings: Settings, is_made: bool)
         wires=choose_wires(settings, "eval", cache=options.get("cache", False if is_fresh else None), **folders),
         limits=Limits(None if cost is None else Decimal(str(cost)), options.get("max_errors")),
         history=options.get("history", True),
+        baseline=options.get("baseline"),
+        across_engines=options.get("across_engines", False),
     )
 
 
@@ -154,6 +159,8 @@ def _made(options: EvaluateOptions, settings: Settings, caller: Place) -> Suite:
         value["prompts"] = list(options["prompts"])
     if "metrics" in options:
         value["metrics"] = list(options["metrics"])
+    if "judge" in options:
+        value["judge"] = options["judge"]
     value["assert"] = [_assertion(item, settings.root) for item in options.get("assertions", ())]
     dataset: Dataset | None = None
     if isinstance(cases, str | Path):

@@ -25,7 +25,7 @@ from promptstudio.config import Settings
 from promptstudio.errors import UserError
 from promptstudio.evals.assertions.functions import Functions
 from promptstudio.evals.datasets import fingerprint
-from promptstudio.evals.evaluate import EvalOptions, Started, Watcher, evaluate, prepare, verdict
+from promptstudio.evals.evaluate import EvalOptions, Finished, Started, Watcher, evaluate, prepare, verdict
 from promptstudio.evals.gate import checks_of
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.report.repeat import repeat_command
@@ -159,10 +159,21 @@ class SuiteEvaluation:
         totals = totals_of(row.end for row in rows)
         checks = checks_of(self.suite.gate, totals)
         code, sentence = verdict(Ended(totals, len(rows)), checks)
+        if self.suite.gate.baseline is not None and code in (0, 1):
+            finished = portal().start_task_soon(self._held, wanted).result()
+            code, sentence, checks = finished.exit_code, finished.sentence, finished.checks
         whole = len(self._all or ()) * len(self.targets)
         chosen = sum(len(cases) for cases in wanted.values())
         count = f"{chosen:,} of {whole:,} cases" if chosen != whole else f"all {whole:,} cases"
         return GateVerdict(code == 0, sentence, gate_text(sentence, checks, count, f"ps eval {self.suite.shown}"))
+
+    async def _held(self, wanted: Mapping[Target, Mapping[str, Planned]]) -> Finished:
+        """Hold the cases that ran against the gate's baseline: their results are stored, and not asked for again."""
+        ids = frozenset(name for cases in wanted.values() for name in cases)
+        every = frozenset(planned.id for planned in self._all or ())
+        selection = _selection(list(wanted), None if ids == every else ids)
+        options = replace(self._options, selection=selection, fresh=False)
+        return await evaluate(self.suite, self.settings, os.environ, options)
 
     def finish(self) -> None:
         """Stop asking, and wait for what is under way. A second Ctrl-C does not wait."""
@@ -240,7 +251,8 @@ class SuiteEvaluation:
             if self._is_stopping:
                 return
             options = replace(self._options, selection=selection)
-            await evaluate(self.suite, self.settings, os.environ, options, Watcher(self._started, self._case))
+            suite = replace(self.suite, gate=replace(self.suite.gate, baseline=None))  # that is for the gate's test
+            await evaluate(suite, self.settings, os.environ, options, Watcher(self._started, self._case))
 
     def _started(self, started: Started) -> None:
         models = tuple(dict.fromkeys(model for _, model in self.targets))

@@ -395,3 +395,25 @@ def test_the_plugin_is_there_for_every_pytest_of_its_environment() -> None:
 
     found: Any = [one.value for one in entry_points(group="pytest11") if one.name == "promptstudio"]
     assert found == ["promptstudio.pytest_plugin"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")])
+def test_the_gate_of_a_suite_with_a_baseline_is_that_of_ps_eval(tests: Bench, workers: tuple[str, ...]) -> None:
+    project = tests.project
+    project.write(
+        "evals/checks.py",
+        'def grade(text, context):\n    return int(context.case.id) < int(text.rsplit(" ", 1)[1])\n',
+    )
+    cases = "".join(f"  - {{id: '{number}', inputs: {{name: n}}}}\n" for number in range(60))
+    gate = "gate: {pass_rate: 0, baseline: main, max_regression: 0.05}\n"
+    project.write("evals/greet.yaml", f"prompt: greet\ncases:\n{cases}assert: [python: checks.py:grade]\n{gate}")
+    project.write("prompts/greet.yaml", 'model: offline/echo\nprompt: "{{ name }} until 50"\n')
+    project.git("init", "-q", "-b", "main")
+    for name, value in {"name": "Ada", "email": "ada@example.com"}.items():
+        project.git("config", f"user.{name}", value)
+    project.commit("Good until 50")
+    project.write("prompts/greet.yaml", 'model: offline/echo\nprompt: "{{ name }} until 20"\n')
+    done = tests.process("evals", "-q", "-k", "gate", *workers)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "pass rate against main" in said

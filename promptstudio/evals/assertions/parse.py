@@ -107,7 +107,8 @@ def load_functions(assertions: Iterable[Assertion], functions: Functions) -> Non
     """Load every Python assertion, so that one that does not load is told before anything is paid for."""
     for assertion in assertions:
         load_functions(assertion.members, functions)
-        if assertion.name == "python" or (assertion.name not in (*KINDS, EXPECTED_OUTPUT) and "/" not in assertion.name):
+        is_metric = "/" in assertion.name
+        if assertion.name == "python" or not (is_metric or assertion.name in (*KINDS, EXPECTED_OUTPUT)):
             try:
                 functions.call_for(assertion)
             except SuiteFileError as error:
