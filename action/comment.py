@@ -1,4 +1,4 @@
-"""Verdict, report and prompt changes of a pull request → one comment on it, replaced by the next run.
+"""Verdict, what broke, prompt changes and report of a pull request → one comment on it, replaced by the next run.
 
 The comment is known by a hidden first line and by who wrote it: what others write is never taken for ours. Without the
 permission to comment, as in a pull request from a fork, it says so and leaves the verdict as it is.
@@ -23,6 +23,8 @@ TIMEOUT_S = 30.0
 MAX_PAGES = 50
 ACTIONS = "github-actions[bot]"
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_TABLES = "<!-- promptstudio: tables -->"
+"""Stands in the report between what broke and the tables; what people and models wrote has no `<` there."""
 _CUT = "\n\n*The rest is in the reports of this run.*\n"
 
 
@@ -97,13 +99,21 @@ def _git(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def body(env: Mapping[str, str], event: Mapping[str, Any]) -> str:
-    """Return the comment: verdict, prompt changes, and as much of the report as there is room for."""
+    """Return the comment: verdict, what broke, prompt changes, and as much of the report as there is room for."""
     code = env.get("PS_EXIT_CODE", "")
     verdict = "✅ **The gate is met.**" if code == "0" else f"❌ **`ps eval` returned {code}.**"
     commit = event["pull_request"]["head"]["sha"][:8]
     report = Path(env["PS_REPORTS"]) / "report.md"
     text = report.read_text(encoding="utf-8").strip() if report.is_file() else "*There is no report: see the log.*"
-    whole = "\n\n".join([marker(env), f"{verdict} {_run_link(env)} at {commit}", prompt_changes(event), text])
+    head, _, tables = text.rpartition(_TABLES)
+    parts = [
+        marker(env),
+        f"{verdict} {_run_link(env)} at {commit}",
+        head.strip(),
+        prompt_changes(event),
+        tables.strip(),
+    ]
+    whole = "\n\n".join(filter(None, parts))
     return whole if len(whole) <= MAX_BODY else _closed(whole[: MAX_BODY - 1_000]) + _CUT
 
 

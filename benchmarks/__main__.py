@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import eval_peers, evals, handover, history, judge, run, soak, start, statistics, versions
+from benchmarks import eval_peers, evals, handover, history, judge, run, soak, soak_evals, start, statistics, versions
 from benchmarks.measure import Bar
 from benchmarks.workspace import Workspace, make_workspace
 
@@ -31,6 +31,7 @@ BENCHMARKS: tuple[tuple[str, str, Benchmark, bool], ...] = (
     ("judge", "a judged suite: 500 cases, three verdicts each", judge.measure, True),
     ("statistics", "gates on made-up suites: how often they err, and how often they find", statistics.measure, True),
     ("soak", "16 runs at once on one database, 20 times", soak.measure, True),
+    ("soak-evals", "200 evaluations killed and gone on with; 3 at once; 64 requests alike", soak_evals.measure, False),
     ("killed", "16 writers on a new history, each fourth killed, 20 times", soak.measure_killed, False),
     ("million", "1,000,000 runs: list and search; some minutes to build, once", history.measure_million, False),
 )

@@ -83,9 +83,16 @@ def _round(workspace: Workspace, compared: Sequence[Program], found: dict[str, F
             found[each.name].start_s.append(start_s)
             found[each.name].slow_s.append(slow_s)
             found[each.name].over_ideal.append((slow_s - start_s) / IDEAL_S)
+            print(
+                f"  {each.name}: {CASES} cases of {DELAY_MS} ms: {slow_s:.2f} s, start-up {start_s:.2f} s", flush=True
+            )
     with workspace.provider("benchmarks.slow_provider", "0"):
         for each in compared:
-            _at_once(each, found[each.name])
+            figures = found[each.name]
+            _at_once(each, figures)
+            print(
+                f"  {each.name}: of 0 ms: {figures.quick_s[-1]:.2f} s, {figures.cpu_ms[-1]:.2f} ms CPU each", flush=True
+            )
 
 
 def _at_once(program: Program, figures: Figures) -> None:

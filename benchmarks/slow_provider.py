@@ -1,13 +1,19 @@
 """An OpenAI-compatible provider on loopback that takes its time. Prints its port, and serves until it is ended.
 
-python -m benchmarks.slow_provider MILLISECONDS
+python -m benchmarks.slow_provider MILLISECONDS [LOG]
+
+LOG gets a line for each answer: when it was asked for and given, in seconds since 1970, and the question, as JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
+import time
+from pathlib import Path
+from typing import TextIO
 
 ANSWER = "Hello, {}! It is good to see you; how can I help you with your {} today?"
 
@@ -33,15 +39,21 @@ def body(asked: bytes) -> bytes:
     return json.dumps(reply).encode()
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:
+async def serve(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float, log: TextIO | None = None
+) -> None:
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = next(
                 int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
             )
             asked = await reader.readexactly(length)
+            asked_at = time.time()
             await asyncio.sleep(delay_s)
             reply = body(asked)
+            if log is not None:
+                question = json.loads(asked)["messages"][-1]["content"]
+                print(json.dumps([asked_at, time.time(), question]), file=log, flush=True)
             writer.write(
                 b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(reply) + reply
             )
@@ -52,12 +64,13 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
         writer.close()
 
 
-async def main(delay_s: float) -> None:
-    server = await asyncio.start_server(lambda reader, writer: serve(reader, writer, delay_s), "127.0.0.1", 0)
+async def main(delay_s: float, log: TextIO | None) -> None:
+    server = await asyncio.start_server(lambda reader, writer: serve(reader, writer, delay_s, log), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) / 1000))
+    with Path(sys.argv[2]).open("a") if len(sys.argv) > 2 else contextlib.nullcontext() as log_file:
+        asyncio.run(main(float(sys.argv[1]) / 1000, log_file))

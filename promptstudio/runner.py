@@ -429,7 +429,7 @@ def _result(
         tool_calls=reply.tool_calls if reply and completion and completion.output is None else (),
         usage=total_usage(attempts),
         cost_usd=total_cost(attempts),
-        duration_ms=_since_ms(started),
+        duration_ms=max(0, _since_ms(started) - sum(state.loading_ms for state in states)),
         first_token_ms=states[-1].first_token_ms,
         finish_reason=reply.finish_reason if reply else None,
         cached=saved is not None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
+from promptstudio.evals.report.formats import reporter_for
 from tests.conftest import REPOSITORY, Project
+from tests.evals.report_samples import held_report
 
 ACTION: dict[str, Any] = yaml.safe_load((REPOSITORY / "action.yml").read_text(encoding="utf-8"))
 STEPS: list[dict[str, Any]] = ACTION["runs"]["steps"]
@@ -258,24 +261,38 @@ def test_a_replay_needs_no_provider(job: Job) -> None:
     assert job.run(replay="tapes") == 2
 
 
-def test_a_long_report_is_cut_and_what_is_folded_closed(job: Job) -> None:
-    folder = job.project.root / "long"
+def comment_of(job: Job, report: str) -> str:
+    """Return the comment that has this report in it."""
+    folder = job.project.root / "written"
     folder.mkdir()
-    folded = "<details><summary>x</summary>\n\n<pre>" + "line\n" * 20_000
     code = (
         "import json, os, sys; sys.path.insert(0, sys.argv[1]); import comment; "
         "print(comment.body(os.environ, json.load(open(sys.argv[2]))))"
     )
-    (folder / "report.md").write_text(folded)
+    (folder / "report.md").write_text(report, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-c", code, str(REPOSITORY / "action"), str(job.folder / "event.json")],
         cwd=job.project.root, env={**os.environ, "PS_REPORTS": str(folder), "PS_EXIT_CODE": "0"},
-        capture_output=True, text=True, check=True,
+        capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
-    assert len(done.stdout) < 65_536
-    assert done.stdout.count("<pre>") == done.stdout.count("</pre>")
-    assert done.stdout.count("<details>") == done.stdout.count("</details>")
-    assert "*The rest is in the reports of this run.*" in done.stdout
+    return done.stdout
+
+
+def test_a_long_report_is_cut_and_what_is_folded_closed(job: Job) -> None:
+    text = comment_of(job, "<details><summary>x</summary>\n\n<pre>" + "line\n" * 20_000)
+    assert len(text) < 65_536
+    assert text.count("<pre>") == text.count("</pre>")
+    assert text.count("<details>") == text.count("</details>")
+    assert "*The rest is in the reports of this run.*" in text
+
+
+def test_what_broke_stands_above_the_changes_of_prompts_and_the_tables_below(job: Job) -> None:
+    stream = io.StringIO()
+    reporter_for("markdown")([held_report()], stream)
+    text = comment_of(job, stream.getvalue())
+    parts = ("✅ **The gate is met.**", "worse than the baseline", "🔻 Broke since", "refund-now", "Mended since")
+    places = [text.index(part) for part in (*parts, "MINOR" if "MINOR" in text else "MAJOR", "| prompt | model |")]
+    assert places == sorted(places)
 
 
 def test_no_step_has_an_expression_in_its_script() -> None:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptstudio.cache.answer import as_kept, kept_reply, stream_again, why_not_kept
@@ -186,7 +186,7 @@ class CacheWire:
         is_kept = False
         offered = asked.arguments.get("tools") or ()
         if why_not_kept(reply, offered, keeps_secrets=self._wires.keeps_secrets) is None:
-            is_kept = await self._keep(asked, reply, _since_ms(started))
+            is_kept = await self._keep(asked, reply, max(0, _since_ms(started) - reply.loading_ms))
         self._store.count_miss(asked.connection.model, kept=is_kept)
         return reply
 
@@ -203,13 +203,17 @@ class CacheWire:
     async def _ask(
         self, connection: Connection, arguments: Mapping[str, Any], timeout_s: float, emit: Emit | None
     ) -> Reply:
+        loading_ms = 0
         if self._inner is None:
+            started = time.monotonic()
             loaded, provider = self._wires.loaded, connection.provider
             if self._wires.inner.reach == "always" and provider not in loaded:  # left out, as this might be a hit
                 await asyncio.to_thread(load_libraries, connection.model, typed=False)
                 loaded.add(provider)
+                loading_ms = _since_ms(started)
             self._inner = self._wires.inner.wire_for(connection, self._call)
-        return await self._inner.send(connection, arguments, timeout_s=timeout_s, emit=emit)
+        reply = await self._inner.send(connection, arguments, timeout_s=timeout_s, emit=emit)
+        return replace(reply, loading_ms=loading_ms) if loading_ms else reply
 
 
 async def _taken(claim: Right, asked: _Asked) -> bool:

@@ -21,7 +21,7 @@ from promptstudio.cli.label_moves import report_moves
 from promptstudio.cli.run import run_async
 from promptstudio.config import Settings
 from promptstudio.errors import Inconclusive, Interrupted, NothingSelected, UsageError
-from promptstudio.evals.ab import Contest, contest_of, losers
+from promptstudio.evals.ab import Contest, check_statistics, contest_of, losers
 from promptstudio.evals.evaluate import EvalOptions, Finished, recorded
 from promptstudio.evals.plan import plan_suite
 from promptstudio.evals.report import ReportRequest, report_requests, write_reports
@@ -173,17 +173,22 @@ def _run(asked: Asked) -> int:
     """Check, ask, compare, print, promote."""
     plan = plan_suite(asked.suite, asked.settings, asked.options.selection, sides=asked.options.sides)
     check_sides(plan)
+    check_statistics()
     if asked.winner_to is not None:
         check_label(asked.winner_to, asked.entrants)
     finished = _evaluated(asked)
     stopped = _stopped(finished)
     if stopped is not None:
-        asked.context.output.line(finished.sentence)
+        if asked.as_json:
+            facts = {"suite": asked.suite.name, "run": finished.run.id, "stopped": finished.sentence}
+            asked.context.output.json({**facts, "exit_code": stopped})
+        else:
+            asked.context.output.line(finished.sentence)
         return stopped
     contest = _contest(asked, finished)
     evidence = evidence_of_sides(asked.suite, asked.entrants, finished, asked.settings)
-    finished = _recorded(asked, finished, contest, evidence)
     code = _trouble(asked, finished) or (1 if asked.fail_if_worse and any(losers(contest)) else 0)
+    finished = _recorded(asked, finished, contest, evidence, code)
     promotion = None
     if asked.winner_to is not None and code not in (2, 3):
         promotion = promote_winner(
@@ -242,11 +247,14 @@ def _contest(asked: Asked, finished: Finished) -> Contest:
     )
 
 
-def _recorded(asked: Asked, finished: Finished, contest: Contest, evidence: Sequence[EvaluationRow]) -> Finished:
+def _recorded(
+    asked: Asked, finished: Finished, contest: Contest, evidence: Sequence[EvaluationRow], code: int
+) -> Finished:
     """Keep what was found in the record of the run, and what it says of each prompt in the history."""
     found = contest_object(contest, finished, asked.suite.name)
     kept = {key: found[key] for key in ("sides", "comparisons", "recommendation")}
-    run = replace(finished.run, note=contest.recommendation.sentence, totals={**finished.run.totals, "ab": kept})
+    totals = {**finished.run.totals, "ab": kept}
+    run = replace(finished.run, note=contest.recommendation.sentence, totals=totals, exit_code=code)
     if asked.options.history and evidence:
         with open_history(asked.settings) as history:
             for row in evidence:

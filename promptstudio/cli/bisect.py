@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from promptstudio.cli.eval_view import EvalView
 from promptstudio.cli.run import run_async
 from promptstudio.config import Settings
 from promptstudio.errors import Inconclusive, UsageError
-from promptstudio.evals.bisect import Found, Search, Step, Stop, Unjudged, Way, is_asked, way_between
+from promptstudio.evals.bisect import Found, Search, Step, Stop, Unjudged, Way, is_asked, limits_left, way_between
 from promptstudio.evals.evaluate import EvalOptions, Finished, Watcher, evaluate_once
 from promptstudio.evals.records import CaseResult
 from promptstudio.evals.runner import Limits
@@ -117,13 +118,15 @@ def _searched(
     *,
     quiet: bool,
 ) -> Ended:
-    asked = 0
+    asked, spent = 0, Decimal(0)
 
     def count(result: CaseResult, _: Totals) -> None:
         nonlocal asked
         asked += is_asked(result)
 
     async def ask(then: Suite, _: Stop) -> Finished:
+        nonlocal spent
+        step = replace(chosen, limits=limits_left(chosen.limits, spent))
         with EvalView(context, None) as view:
             shown = view.watcher
 
@@ -133,7 +136,9 @@ def _searched(
                     shown.case(result, totals)
 
             watcher = Watcher(shown.started, case_ended, shown.note)
-            return await evaluate_until_stopped(then, settings, context, chosen, watcher, _one_step)
+            finished = await evaluate_until_stopped(then, settings, context, step, watcher, _one_step)
+            spent += finished.totals.cost_usd
+            return finished
 
     search = Search(
         suite,

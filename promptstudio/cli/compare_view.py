@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,10 +78,17 @@ def flip_lines(paired: Paired, old: str) -> Iterator[str]:
         return
     for title, flips in (("broke", found.broke), ("mended", found.mended)):
         if flips:
-            yield f"{title}: {named([_flip_text(flip) for flip in flips])}"
+            ordered = sorted(flips, key=lambda flip: (-abs(flip.change), natural(flip.case)))
+            yield f"{title}: {named([_flip_text(flip) for flip in ordered])}"
     for side, cases in ((f"only in {old}", found.only_baseline), (f"not in {old}", found.only_candidate)):
         if cases:
-            yield f"{side}: {named(cases)}"
+            yield f"{side}: {named(sorted(cases, key=natural))}"
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts c9 before c10: cases end in any order, and are to be found again."""
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+", name)
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]
 
 
 def named(names: Sequence[str]) -> str:

@@ -8,11 +8,12 @@ from typing import Any
 from promptstudio.cli.context import Context
 from promptstudio.cli.eval_against import print_against
 from promptstudio.cli.eval_view import Parts, cost_text
-from promptstudio.evals.calibrations import judging_line
+from promptstudio.cli.runs_view import check_line
+from promptstudio.evals.calibrations import judging_lines
 from promptstudio.evals.coding import run_data
 from promptstudio.evals.evaluate import Finished
 from promptstudio.evals.forecast import Forecast
-from promptstudio.evals.gate import Check, share_text
+from promptstudio.evals.gate import share_text
 from promptstudio.evals.plan import Plan
 from promptstudio.evals.preflight import Preflight
 from promptstudio.evals.totals import OUTCOMES, Totals
@@ -39,19 +40,9 @@ def print_end(context: Context, finished: Finished, parts: Parts) -> None:
     for check in finished.checks if finished.run.status == "finished" else ():  # half a run has met no gate
         output.line(check_line(check))
     output.line(finished.sentence)
-    for row in finished.run.totals.get("judges", ()):
-        output.note(safe_cell(judging_line(row)))
+    for line in judging_lines(finished.run.totals.get("judges", ())):
+        output.note(safe_cell(line))
     output.note(f"run {finished.run.id} · {cost_text(finished.totals)}")
-
-
-def check_line(check: Check) -> str:
-    """`met     pass_rate 95.0% (95% interval 83.5% to 98.6%), wanted at least 90.0%`."""
-    mark = "met" if check.is_met else "MISSED"
-    if check.is_inconclusive:
-        mark = "unsure" if check.is_met else "UNSURE"
-    scope = f"{check.scope}: " if check.scope else ""
-    note = f" ({check.note})" if check.note else ""
-    return f"{mark:<7} {scope}{check.name} {check.found}{note}, wanted {check.wanted}"
 
 
 def _cells(totals: Totals) -> tuple[str, ...]:
@@ -95,6 +86,8 @@ def print_forecasts(
             context.output.line(f"embeddings: {_comparisons(count)} by {model}{_calls_at_most(model, count)}")
         for text in found.not_checked:
             context.output.labeled("warning", f"not checked: {text}", "yellow")
+        for text in found.warnings:
+            context.output.labeled("warning", text, "yellow")
         if rows:
             header = ("PROMPT", "MODEL", "CALLS", "STORED", "CACHED", "TO ASK", "INPUT TOKENS", "OUTPUT TOKENS", "COST")
             context.output.table([_forecast_cells(row) for row in rows], header=header)
@@ -123,6 +116,7 @@ def _plan_object(plan: Plan, found: Preflight, rows: Sequence[Forecast]) -> dict
         "tasks": found.tasks,
         "embeddings": dict(found.comparisons),
         "not_checked": list(found.not_checked),
+        "warnings": list(found.warnings),
         "targets": [
             {
                 "prompt": row.prompt,

@@ -127,10 +127,18 @@ class EvalView:
             self.parts[(target.address, target.model)] = Totals(is_part=True)
         self._run = started.run.id[:SHORT_ID]
         self.note(f"{started.run.suite}: {self._extent(started)}")
+        for text in preflight.warnings:
+            self._warn_once(text)
         if self._is_live and self.output.err is not None:
             from promptstudio.cli.eval_live import LiveBar  # rich: only a terminal needs it
 
             self._bar = LiveBar(self.output.err, self.pace, color=self.output.color)
+
+    def _warn_once(self, text: str) -> None:
+        """Say it for the first of the runs that are shown: a baseline and its suite have the same engines."""
+        if text not in self._hints:
+            self._hints.add(text)
+            self.note(f"warning: {text}")
 
     def _extent(self, started: Started) -> str:
         if self.of_sides:

@@ -144,20 +144,18 @@ def list_disagreements(
     context: Context = ctx.obj
     options.check_texts({"--suite": _one(suite), "--run": _one(run), "--metric": _one(metric)})
     settings = context.project_settings()
+    record: RunRecord | None
     if labels is None:
         if metric is not None or repeats > 1:
             raise UsageError("--metric and --repeats go with labels", hint="ps judge disagreements LABELS.jsonl")
-        with EvalStore(store_path(settings)) as store:
-            record: RunRecord | None = _run_to_look_at(store, suite, run, settings)
-            found = disagreements((), store.results(record) if record is not None else ())
-        judged = None
+        judged, record = None, _run_to_look_at(suite, run, settings)
     else:
         asked = _asked(context, labels, suite, run, metric)
         chosen = _options(settings, repeats, concurrency, max_cost, choose_wires(settings, "eval"))
-        judged = _verdicts(context, asked, chosen, fresh=False, as_json=as_json)
-        record = asked.run
-        with EvalStore(store_path(settings)) as store:
-            found = disagreements(judged.judged, store.results(record) if record is not None else ())
+        judged, record = _verdicts(context, asked, chosen, fresh=False, as_json=as_json), asked.run
+    with EvalStore(store_path(settings)) as store:
+        stored = store.results(record) if record is not None else ()
+        found = disagreements(judged.judged if judged is not None else (), stored)
     if as_json:
         context.output.json(view.disagreements_object(found, limit, record, judged))
     else:
@@ -255,14 +253,20 @@ def _record(store: EvalStore, suite: Suite, run: str | None) -> RunRecord | None
     return next(iter(store.runs(suite=suite.name, limit=1)), None)
 
 
-def _run_to_look_at(store: EvalStore, suite: str | None, run: str | None, settings: Settings) -> RunRecord:
-    if suite is None:
-        return store.run(run or "last")
-    loaded = load_suite(find_suite(suite, settings, Path.cwd()), settings)
-    record = _record(store, loaded, run)
-    if record is None:
-        raise NothingSelected(f"there is no run of {loaded.name}", hint=f"ps eval {loaded.shown}")
-    return record
+def _run_to_look_at(suite: str | None, run: str | None, settings: Settings) -> RunRecord:
+    """Return the run that is named, else the newest one, of the suite where one is named."""
+    with EvalStore(store_path(settings)) as store:
+        if suite is None and run is not None:
+            return store.run(run)
+        if suite is None:
+            found, what, hint = next(iter(store.runs(limit=1)), None), "there is no run", "ps eval makes one"
+        else:
+            loaded = load_suite(find_suite(suite, settings, Path.cwd()), settings)
+            found = _record(store, loaded, run)
+            what, hint = f"there is no run of {loaded.name}", f"ps eval {loaded.shown}"
+    if found is None:
+        raise NothingSelected(what, hint=hint)
+    return found
 
 
 def _options(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,14 +11,16 @@ from promptstudio.cli.context import Context
 from promptstudio.cli.eval_options import AcrossEngines, check_texts
 from promptstudio.cli.parser import new_app
 from promptstudio.cli.runs_trend import trend
+from promptstudio.cli.runs_view import print_head, score_lines
 from promptstudio.errors import NotFoundError, NothingSelected, UsageError
-from promptstudio.evals.calibrations import agreement_text, judging_line, with_news
+from promptstudio.evals.calibrations import with_news
 from promptstudio.evals.coding import answers_data, case_data, result_detail, run_data
 from promptstudio.evals.compare import Comparison, Pair, compare_runs
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.report import report_requests, write_reports
+from promptstudio.evals.report.against import held_of, since_text
 from promptstudio.evals.report.formats import FORMATS
-from promptstudio.evals.schema import Outcome, Score
+from promptstudio.evals.schema import Outcome
 from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.evals.totals import OUTCOMES
 from promptstudio.output.terminal import safe_cell
@@ -84,6 +85,8 @@ def _cells(run: RunRecord) -> tuple[str, ...]:
 def _gate(run: RunRecord) -> str:
     if run.status != "finished":
         return run.status
+    if "ab" in run.totals:
+        return "-"  # sides were held against each other
     return "met" if run.exit_code == 0 else "missed"
 
 
@@ -107,7 +110,8 @@ def show(
     if as_json:
         context.output.json({**run_data(record), "results": [result_object(one) for one in results]})
         return 0
-    _print_head(context, record)
+    print_head(context, record)
+    context.output.line()
     if case is not None:
         for one in results:
             _print_case(context, one, record)
@@ -118,18 +122,6 @@ def show(
     ]
     context.output.table(rows, header=("OUTCOME", "CASE", "PROMPT", "MODEL", "REASON") if rows else None)
     return 0
-
-
-def _print_head(context: Context, run: RunRecord) -> None:
-    when = run.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    context.output.line(
-        f"{run.suite}  {when}  {run.user}  {(run.commit or 'no commit')[:12]}{' +' if run.dirty else ''}"
-    )
-    context.output.line(run.note or run.status)
-    for check in run.checks:
-        context.output.line(f"  {'met' if check.is_met else 'MISSED':<7}{check}")
-    for row in run.totals.get("judges", ()):
-        context.output.line(safe_cell(f"  {judging_line(row)}"))
 
 
 def _print_case(context: Context, one: CaseResult, run: RunRecord) -> None:
@@ -147,20 +139,12 @@ def _print_case(context: Context, one: CaseResult, run: RunRecord) -> None:
             line(f"    {text}")
     if one.error is not None:
         line(f"  error: {one.error.kind}: {one.error.message}")
-    judges = {row["settings_hash"]: agreement_text(row) for row in run.totals.get("judges", ())}
-    for text in _score_lines(one.scores, 1, judges):
+    held = held_of(run.totals)
+    if since := since_text(held, one):
+        line(f"  {since}")
+    judges = {row["settings_hash"]: row for row in run.totals.get("judges", ())}
+    for text in score_lines(one.scores, judges):
         line(text)
-
-
-def _score_lines(scores: tuple[Score, ...], depth: int, judges: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line a score; `judges` says by settings hash how far the judge of a score agrees with people."""
-    for score in scores:
-        value = f" {score.score:.3g}" if score.score is not None else ""
-        known = judges.get(score.settings_hash or "")
-        by = f" (by {score.judge}: {known})" if known is not None else ""
-        reason = f": {score.reason}" if score.reason else ""
-        yield f"{'  ' * depth}{score.outcome} {score.name}{value}{by}{reason}"
-        yield from _score_lines(score.children, depth + 1, judges)
 
 
 def result_object(one: CaseResult) -> dict[str, Any]:

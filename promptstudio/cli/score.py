@@ -1,4 +1,4 @@
-"""`ps score`: the stored answers of a run, judged again by the suite as it is now. No model is called."""
+"""`ps score`: the stored answers of a run, judged again by the suite as it is now. No model under test is called."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def score(
     report: options.Reports = None,
     as_json: options.Json = False,
 ) -> int:
-    """Judge the answers of a run again, by the prompts, cases and assertions of now. Calls no model.
+    """Judge the answers of a run again, by the prompts, cases and assertions of now. Asks for no answer.
 
-    A case whose question has changed since has no stored answer: it ends `unscored`.
+    Judges and embedding models are called where assertions of now need them and no verdict is kept. A case whose
+    question has changed since has no stored answer: it ends `unscored`.
     """
     context: Context = ctx.obj
     settings = context.project_settings()

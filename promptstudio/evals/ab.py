@@ -7,6 +7,7 @@ is no worse by the margin and costs less. Decides; prints nothing.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,6 +78,11 @@ class Contest:
     standings: tuple[Standing, ...]
     duels: tuple[Duel, ...]
     recommendation: Recommendation
+
+
+def check_statistics() -> None:
+    """Raise MissingExtraError where scipy is not installed: before anything is paid for."""
+    importlib.import_module("promptstudio.evals.statistics.scipy_door")
 
 
 def contest_of(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptstudio.config import Settings
-from promptstudio.errors import NotFoundError, SuiteFileError, UserError
+from promptstudio.errors import NotFoundError, SuiteFileError, UsageError, UserError
 from promptstudio.evals.gate import Gate
 from promptstudio.evals.paired import Paired, compare_series, comparison_data
 from promptstudio.evals.records import RunRecord
@@ -37,7 +37,9 @@ class Against:
 
 
 def find_baseline(named: str, suite: Suite, settings: Settings) -> Against:
-    """Return what a baseline means. Raises SuiteFileError with the place of `gate.baseline` where it means nothing."""
+    """Return what a baseline means. Raises UserError where it means nothing, with the place of `gate.baseline`
+    where that is who named it.
+    """
     if _RUN_ID.fullmatch(named):
         with EvalStore(store_path(settings)) as store:
             try:
@@ -67,16 +69,14 @@ def find_baseline(named: str, suite: Suite, settings: Settings) -> Against:
     return Against(named, suite=then, renamed=renamed, new=tuple(new))
 
 
-def _nothing(named: str, suite: Suite, failure: UserError | None) -> SuiteFileError:
+def _nothing(named: str, suite: Suite, failure: UserError | None) -> UserError:
+    said = f"{named!r} is no run, and no revision that has a prompt of this suite"
+    said += f": {failure.message}" if failure else ""
+    hint = (failure.hint if failure else None) or "name a git ref, a label, or a run id of `ps runs list`"
+    if named != suite.gate.baseline:
+        return UsageError(f"--baseline: {said}", hint=hint)
     line, column = suite.source.place(("gate", "baseline")) if suite.source else (None, None)
-    return SuiteFileError(
-        f"gate.baseline: {named!r} is no run, and no revision that has a prompt of this suite"
-        + (f": {failure.message}" if failure else ""),
-        file=suite.shown,
-        line=line,
-        column=column,
-        hint=(failure.hint if failure else None) or "name a git ref, a label, or a run id of `ps runs list`",
-    )
+    return SuiteFileError(f"gate.baseline: {said}", file=suite.shown, line=line, column=column, hint=hint)
 
 
 def pairs_of(

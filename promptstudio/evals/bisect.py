@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from promptstudio.errors import NothingSelected, UsageError, UserError
+from promptstudio.errors import NotFoundError, NothingSelected, UsageError, UserError
 from promptstudio.evals.evaluate import Finished
 from promptstudio.evals.gate import Gate, checks_of, share_text
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.runner import Limits
 from promptstudio.evals.suite import Suite
 from promptstudio.prompts.address import parse_address
 from promptstudio.prompts.wording import shown
@@ -23,6 +25,7 @@ from promptstudio.versions.ancestry import history_of, signature
 from promptstudio.versions.locate import located
 from promptstudio.versions.moments import below_top
 from promptstudio.versions.repo import Repository
+from promptstudio.versions.revisions import revision_of
 from promptstudio.versions.snapshots import Snapshots
 from promptstudio.versions.walk import Commit
 
@@ -99,7 +102,7 @@ def way_between(suite: Suite, good: str, bad: str, snapshots: Snapshots) -> Way:
     nothing that a prompt consists of changed.
     """
     repository = snapshots.repository
-    first, last = repository.commit_of(good), repository.commit_of(bad)
+    first, last = (_commit_named(each, suite, snapshots) for each in (good, bad))
     chain = _chain(repository, first, last, good, bad)
     followed = [_Followed(address, snapshots, last) for address in suite.prompts]
     if all(each.fixed for each in followed):
@@ -111,6 +114,19 @@ def way_between(suite: Suite, good: str, bad: str, snapshots: Snapshots) -> Way:
             hint="what changed is not in the prompts: look at the model, the cases and the assertions",
         )
     return Way(tuple(stops), len(chain) - 1)
+
+
+def _commit_named(name: str, suite: Suite, snapshots: Snapshots) -> str:
+    """Return the commit a revision means, or a label or a version that all prompts of the suite have at one commit."""
+    try:
+        return snapshots.repository.commit_of(name)
+    except NotFoundError:
+        root = snapshots.settings.root or snapshots.repository.top
+        addresses = [replace(parse_address(each), revision=name) for each in suite.prompts]
+        found = {revision_of(each, snapshots.settings, root, snapshots.repository).commit for each in addresses}
+        if len(found) == 1 and (commit := found.pop()) is not None:
+            return commit
+        raise
 
 
 def _chain(repository: Repository, good: str, bad: str, *names: str) -> list[str]:
@@ -218,6 +234,7 @@ class Search:
     calls: int = 0
     counted: Callable[[], int] = lambda: 0
     _known: dict[Behavior, Step] = field(default_factory=dict)
+    _measures: dict[Behavior, Measured] = field(default_factory=dict)
     _middle: float | None = None
 
     async def run(self, way: Way) -> Found:
@@ -280,6 +297,12 @@ class Search:
         self.told(step)
 
     async def _measured(self, stop: Stop) -> Measured:
+        """Evaluate a stop; what behaves alike was measured already."""
+        if stop.behavior not in self._measures:
+            self._measures[stop.behavior] = await self._evaluated(stop)
+        return self._measures[stop.behavior]
+
+    async def _evaluated(self, stop: Stop) -> Measured:
         if None in stop.behavior:
             return Measured(None, None, 0, "a prompt of the suite is not there")
         before = self.counted()
@@ -340,3 +363,9 @@ def _bound(limit: float | None, wanted: float) -> str:
 def is_asked(result: CaseResult) -> bool:
     """Whether an answer was asked for in this run, and not taken from what is stored."""
     return not result.reused and not result.cached and result.outcome != "skipped"
+
+
+def limits_left(limits: Limits, spent: Decimal) -> Limits:
+    """Return the limits of the next step: that of the cost holds for all of them together."""
+    most = limits.max_cost_usd
+    return limits if most is None else replace(limits, max_cost_usd=max(Decimal(0), most - spent))

@@ -54,7 +54,7 @@ class CalibrateOptions:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A unit, and what the judge said of it: one score for each repeat, the one that is compared first."""
+    """A unit, and what the judge said of it: a score for each repeat, the one that is held against people first."""
 
     unit: Unit
     scores: tuple[Score, ...]
@@ -103,17 +103,18 @@ class Judging:
 
     async def verdicts(self, units: Sequence[Unit]) -> Verdicts:
         """Judge all units. Raises Interrupted, CheckFailed where --max-cost was reached, and what a provider said."""
-        questions = [(unit, number) for unit in units for number in range(self.options.repeats)]
+        repeats = self.options.repeats
+        questions = [(unit, number) for unit in units for number in range(repeats)]
         waiting = iter(enumerate(questions))
         scores: dict[int, Score] = {}
         await asyncio.gather(*(self._work(waiting, scores) for _ in range(UNDER_WAY)))
         self._raise_if_stopped(len(scores), len(questions))
         judged = tuple(
-            Judged(unit, tuple(scores[place * self.options.repeats + number] for number in range(self.options.repeats)))
+            Judged(unit, (*(scores[place * repeats + number] for number in range(repeats)), *_further(unit, repeats)))
             for place, unit in enumerate(units)
         )
         _raise_trouble(judged)
-        return Verdicts(judged, self.bill, sum(unit.stored is not None for unit in units))
+        return Verdicts(judged, self.bill, len({id(score) for unit in units for score in unit.known.values()}))
 
     async def _work(self, waiting: Iterator[tuple[int, tuple[Unit, int]]], scores: dict[int, Score]) -> None:
         for place, (unit, number) in waiting:
@@ -128,8 +129,8 @@ class Judging:
             self.watch(self._done)
 
     async def _score(self, unit: Unit, number: int) -> Score:
-        if number == 0 and unit.stored is not None:
-            return unit.stored
+        if (known := unit.known.get(unit.repeat + number)) is not None:
+            return known
         setting = replace(self.setting, repeat=unit.repeat + number)
         if unit.target is not None:
             setting = replace(setting, target=unit.target, peers=self._peers_of(unit, number))
@@ -159,6 +160,12 @@ class Judging:
         if self._interrupted:
             raise Interrupted(f"stopped: {said}", hint=hint)
         raise CheckFailed(f"stopped before the end: {self._stopped}; {said}", hint=hint)
+
+
+def _further(unit: Unit, repeats: int) -> Iterator[Score]:
+    """Yield the verdicts that are known beyond those that were asked for."""
+    asked = range(unit.repeat, unit.repeat + repeats)
+    yield from (score for repeat, score in unit.known.items() if repeat not in asked)
 
 
 def _raise_trouble(judged: Sequence[Judged]) -> None:

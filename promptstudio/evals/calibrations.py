@@ -129,6 +129,15 @@ def judging_line(row: Mapping[str, Any]) -> str:
     return f"{row['judge']} on {row['metric']}: {agreement_text(row)}"
 
 
+def judging_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each judge and metric; those that say the same, such as several rubrics, share one."""
+    if rows and not any(row.get("is_calibrated") for row in rows):
+        judges = ", ".join(dict.fromkeys(str(row["judge"]) for row in rows))
+        yield f"{judges}: not calibrated (ps judge calibrate holds a judge against people)"
+        return
+    yield from dict.fromkeys(map(judging_line, rows))
+
+
 def agreement_text(row: Mapping[str, Any]) -> str:
     if not row.get("is_calibrated"):
         return "not calibrated"

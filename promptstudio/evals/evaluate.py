@@ -195,7 +195,7 @@ async def evaluate_once(
             watcher.case,
             run_id=run.id,
             regrade=options.regrade,
-            judge_width=judges.fixed or judges.ceiling if plan.is_judged else 0,
+            judges=judges if plan.is_judged else None,
             early=early,
         )
         watcher.started(Started(run, plan, preflight, evaluation.interrupt, is_baseline))

@@ -13,6 +13,7 @@ from promptstudio.errors import NothingSelected, Problem, UserError
 from promptstudio.evals.assertions.assertion import Assertion
 from promptstudio.evals.calibrations import calibratable, name_of
 from promptstudio.evals.human_labels import HumanLabel, double_labels, script_of
+from promptstudio.evals.plan import COMPARING
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.schema import Answer, Case, Score
 from promptstudio.evals.series import flat_scores
@@ -26,8 +27,9 @@ _SHOWN = 6
 class Unit:
     """One answer, one judged assertion, and what people said of the two.
 
-    `stored` is the verdict of the run the answer is of, where it was given by just this judging. `peers` are the
-    answers of all targets to the same case and repeat. `target` is None for an answer that a label brought along.
+    `known` are the verdicts of the run on this very answer that this very judging gave, by repeat: where the same was
+    answered again, it was judged again. `peers` are the answers of all targets to the same case and repeat. `target` is
+    None for an answer that a label brought along.
     """
 
     assertion: Assertion
@@ -36,7 +38,7 @@ class Unit:
     labels: tuple[HumanLabel, ...]
     target: Target | None = None
     repeat: int = 0
-    stored: Score | None = None
+    known: Mapping[int, Score] = field(default_factory=dict)
     peers: Mapping[Target, Answer] = field(default_factory=dict)
 
     @property
@@ -56,8 +58,8 @@ class Unit:
         return said or script_of(self.answer.text)
 
     def asked_anew(self) -> Unit:
-        """Return it without the verdict of its run."""
-        return replace(self, stored=None)
+        """Return it without the verdicts of its run."""
+        return replace(self, known={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,19 @@ class _Matching:
             for one in self.by_case[result.case.id]
             if one.repeat == result.repeat and one.answer is not None
         }
-        stored = stored_verdict(result, assertion)
-        return Unit(assertion, labeled.case, labeled.answer, labels, labeled.target, labeled.repeat, stored, peers)
+        known = self._known(result, labeled, assertion)
+        return Unit(assertion, labeled.case, labeled.answer, labels, labeled.target, labeled.repeat, known, peers)
+
+    def _known(self, result: CaseResult, labeled: Labeled, assertion: Assertion) -> dict[int, Score]:
+        """Return the verdicts on this answer; whoever compares answers judged this one among those of its repeat."""
+        again = [result] if assertion.name in COMPARING else self.by_case[result.case.id]
+        same = [
+            one
+            for one in again
+            if (one.prompt, one.model) == labeled.target and one.answer and one.answer.text == labeled.answer.text
+        ]
+        found = {one.repeat: stored_verdict(one, assertion) for one in same}
+        return {repeat: score for repeat, score in sorted(found.items()) if score is not None}
 
     def _assertion(self, label: HumanLabel) -> Assertion | Problem:
         names = [name_of(each) for each in self.judged]

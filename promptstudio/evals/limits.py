@@ -26,6 +26,13 @@ LONGEST_PAUSE_S = 60.0
 LOOKS_UP_S = 0.25  # how often a pause is interrupted to see whether anybody still wants it
 
 
+@dataclass(slots=True)
+class Judging:
+    """The judging of one case. Once a judge was asked about it, it may end, even where no new case is let in."""
+
+    has_begun: bool = False
+
+
 class Closed(Exception):
     """No further request is let through."""
 
@@ -49,9 +56,12 @@ class Account:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Hold one of the places; waits for one, and for the end of a pause. Raises Closed where there is none left."""
-        await self._acquire()
+    async def slot(self, judging: Judging | None = None) -> AsyncIterator[None]:
+        """Hold one of the places; waits for one, and for the end of a pause. Raises Closed where there is none left.
+
+        With `judging` whoever belongs to a case that a judge was already asked about still gets a place.
+        """
+        await self._acquire(judging or Judging())
         place = _Place(self)
         token = _place_of_task.set(place)
         try:
@@ -60,15 +70,16 @@ class Account:
             _place_of_task.reset(token)
             place.leave()
 
-    async def _acquire(self, *, is_new: bool = True) -> None:
+    async def _acquire(self, judging: Judging) -> None:
         while True:
-            if self._is_closed and is_new:
+            if self._is_closed and not judging.has_begun:
                 raise Closed
             pause_s = self._pause_until - time.monotonic()
             if pause_s > 0:
                 await asyncio.sleep(min(pause_s, LOOKS_UP_S))
             elif self._active < int(self.limit):
                 self._active += 1
+                judging.has_begun = True
                 return
             else:
                 await self._turn()
@@ -142,7 +153,7 @@ class _Place:
     async def enter(self) -> None:
         """Take the place again; a case that has begun may end even where nobody new is let in."""
         if not self.is_held:
-            await self.account._acquire(is_new=False)  # noqa: SLF001  the two are one
+            await self.account._acquire(Judging(has_begun=True))  # noqa: SLF001  the two are one
             self.is_held = True
 
     def leave(self) -> None:
@@ -155,6 +166,9 @@ class _Place:
 _place_of_task: ContextVar[_Place | None] = ContextVar("place", default=None)
 
 
+judging_of_task: ContextVar[Judging | None] = ContextVar("judging", default=None)
+
+
 @dataclass(slots=True)
 class Accounts:
     """The accounts of a run. `fixed` is the number of --concurrency, the same for each."""
@@ -162,8 +176,11 @@ class Accounts:
     fixed: int | None = None
     ceiling: int = CEILING
     known: dict[tuple[str, ...], Account] = field(default_factory=dict)
+    _is_closed: bool = False
 
     def close(self) -> None:
+        """Let nobody in any more, also at accounts that are not known yet."""
+        self._is_closed = True
         for account in self.known.values():
             account.close()
 
@@ -172,6 +189,8 @@ class Accounts:
         key = (connection.provider, connection.api_base or "", connection.api_key or "")
         if key not in self.known:
             self.known[key] = Account(self.fixed, self.ceiling)
+            if self._is_closed:
+                self.known[key].close()
         return self.known[key]
 
 

@@ -1,7 +1,7 @@
 """Two series over the same cases → a comparison for each figure, with its verdict, and what cannot be compared.
 
-Pairs are made by case id. Scores of another engine, engine version, settings or judge are not comparable, and are
-refused unless they are asked for across engines.
+Pairs are made by case id. Scores of another engine, engine version, settings or judge are not comparable, nor is a pass
+rate that they decide; both are refused unless they are asked for across engines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from promptstudio.evals.series import COST, LATENCY, PASSED, By, Maker, Series
 from promptstudio.evals.statistics.schema import Comparison, Flip
 
 CONFIDENCE = 0.95
-MAX_LISTED = 20
+MAX_LISTED = 100
 UNITS = {COST: "$", LATENCY: "ms"}
 
 
@@ -59,7 +59,7 @@ def compare_series(
         (PASSED, old.passed, new.passed),
         *((one, old.metrics.get(one, {}), new.metrics.get(one, {})) for one in names),
     ]:
-        why = None if name == PASSED or across_engines else _incomparable(old.makers.get(name), new.makers.get(name))
+        why = None if across_engines else _why_not(name, old, new)
         if why is not None:
             refused[name] = why
             continue
@@ -96,6 +96,16 @@ def _clusters(old: Series, new: Series) -> dict[str, str] | None:
 def _kind(name: str, old: By, new: By) -> Any:
     is_single = all(len(values) == 1 for side in (old, new) for values in side.values())
     return "binary" if name == PASSED and is_single else "mean"
+
+
+def _why_not(name: str, old: Series, new: Series) -> str | None:
+    """Return why a figure of two runs is not compared. Who passes is decided by all scores that have a weight."""
+    if name != PASSED:
+        return _incomparable(old.makers.get(name), new.makers.get(name))
+    for each in sorted(old.deciding & new.deciding):
+        if (why := _incomparable(old.makers.get(each), new.makers.get(each))) is not None:
+            return f"{each} decides who passes: {why}"
+    return None
 
 
 def _incomparable(old: set[Maker] | None, new: set[Maker] | None) -> str | None:

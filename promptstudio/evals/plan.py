@@ -16,6 +16,7 @@ from promptstudio.evals.assertions.parse import implied_assertions, origin_at, o
 from promptstudio.evals.datasets import Example, fingerprint
 from promptstudio.evals.embedding_models import default_embedder, with_embedder
 from promptstudio.evals.judge.pinned import Resolver, is_judged, resolved
+from promptstudio.evals.marks import Marks
 from promptstudio.evals.selection import NoneTaken, Selection
 from promptstudio.evals.suite import Suite
 from promptstudio.prompts.inputs import check_inputs, parse_value
@@ -314,20 +315,18 @@ def _in_suite(problem: Problem, suite: Suite, address: str) -> Problem:
 
 
 def _unique(examples: Iterator[Example]) -> Iterator[Example]:
-    """Let the second of two equal cases go; two different ones with one id are an error. Keeps 8 bytes a case."""
-    seen: dict[int, int] = {}
+    """Let the second of two equal cases go; two different ones with one id are an error."""
+    seen = Marks()
     for example in examples:
-        mark = hash(example.case.id)
-        content = hash(fingerprint(dict(example.raw)))
-        if mark in seen and seen[mark] != content:
+        is_first = seen.first(hash(example.case.id), hash(fingerprint(dict(example.raw))))
+        if is_first is False:
             raise SuiteFileError(
                 f"the id {example.case.id!r} is that of another case too",
                 file=example.case.file,
                 line=example.case.line,
                 hint="ids tell cases apart between runs: give each its own",
             )
-        if mark not in seen:
-            seen[mark] = content
+        if is_first:
             yield example
 
 

@@ -29,10 +29,10 @@ LOOKED_AT = 2_000
 
 @dataclass(slots=True)
 class Preflight:
-    """What was looked at. `is_whole` is False where a dataset was too large, or is code, and only its beginning was.
+    """What was looked at. `is_whole` is False where a dataset is code, or too large to look at all of it before a run.
 
     `tasks` are cases × prompts and models × repeats. `comparisons` are those by embeddings, at most, by their model.
-    `not_checked` says in words what was left out.
+    `not_checked` says in words what was left out, `warnings` what whoever runs it should know.
     """
 
     cases: int = 0
@@ -44,6 +44,7 @@ class Preflight:
     metrics: MetricCheck | None = None
     labels: set[str] = field(default_factory=set)
     not_checked: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def check_plan(plan: Plan, *, functions: Functions | None) -> Preflight:
@@ -62,7 +63,7 @@ def check_plan(plan: Plan, *, functions: Functions | None) -> Preflight:
             break
     if found.metrics is not None:
         problems += found.metrics.problems(found.cases)
-        found.not_checked += found.metrics.warnings
+        found.warnings += found.metrics.warnings
     if problems:
         raise SuiteFileError(problems[:MAX_PROBLEMS])
     if found.is_whole:
@@ -96,7 +97,7 @@ def _looked_at(plan: Plan, found: Preflight, *, runs_code: bool) -> Iterator[Exa
         found.is_whole = False
         found.not_checked.append(f"the cases of {dataset.shown}: they come from code, which was not run")
         return
-    is_large = dataset.size_bytes > LARGE_BYTES
+    is_large = runs_code and dataset.size_bytes > LARGE_BYTES  # a run looks at the others as it comes to them
     for number, example in enumerate(plan.examples()):
         if is_large and number >= LOOKED_AT:
             found.is_whole = False

@@ -31,7 +31,7 @@ from promptstudio.errors import (
 from promptstudio.evals.assertions.assertion import Peers, Setting
 from promptstudio.evals.assertions.score import case_outcome, judge_cost, metric_means, score_answer
 from promptstudio.evals.early import Early
-from promptstudio.evals.limits import Account, Accounts, Closed
+from promptstudio.evals.limits import Account, Accounts, Closed, Judging, judging_of_task
 from promptstudio.evals.plan import Plan, Target, Task, values_of
 from promptstudio.evals.records import CaseResult
 from promptstudio.evals.schema import Answer, Outcome, Score
@@ -140,7 +140,7 @@ class Evaluation:
     watch: Watch | None = None
     run_id: str | None = None
     regrade: bool = False
-    judge_width: int = 0
+    judges: Accounts | None = None
     early: Early | None = None
     totals: Totals = field(default_factory=Totals)
     _started: int = 0
@@ -151,6 +151,7 @@ class Evaluation:
     _unreached: Counter[str] = field(default_factory=Counter)
     _refused: dict[str, PromptStudioError] = field(default_factory=dict)
     _runners: dict[int, Runner] = field(default_factory=dict)
+    _accounts: dict[int, Account] = field(default_factory=dict)  # by the target's id(): the plan keeps targets
     _tools: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _provider_errors: Counter[str] = field(default_factory=Counter)
     _user_errors: list[str] = field(default_factory=list)
@@ -186,11 +187,14 @@ class Evaluation:
     def _stop(self, reason: str) -> None:
         self._stopped = self._stopped or reason
         self.accounts.close()
+        if self.judges is not None:
+            self.judges.close()
 
     def _width(self) -> int:
         """Twice as many as may ask at once: whoever judges or stores holds no place at an account; others use it."""
         accounts = len({target.model for target in self.plan.targets})
-        return min(MAX_UNDER_WAY, 2 * (self.accounts.fixed or self.accounts.ceiling) * accounts + self.judge_width)
+        judged = (self.judges.fixed or self.judges.ceiling) if self.judges is not None else 0
+        return min(MAX_UNDER_WAY, 2 * (self.accounts.fixed or self.accounts.ceiling) * accounts + judged)
 
     def _groups(self) -> Iterator[tuple[int, tuple[Task, ...]]]:
         for number, group in enumerate(self.plan.groups()):
@@ -237,6 +241,8 @@ class Evaluation:
             self._stop(f"--max-cost ${cost} is reached: ${spent:.4f} spent")
         elif cost is not None and result.cost_usd is None:
             self._stop(f"--max-cost ${cost} cannot be kept: no price is known for {result.model}")
+        elif cost is not None and result.judge_usd is None:
+            self._stop(f"--max-cost ${cost} cannot be kept: no price is known for {_unpriced(result.scores)}")
         elif errors is not None and self.totals.counts["error"] > errors:
             self._stop(f"--max-errors {errors} is exceeded")
 
@@ -253,7 +259,19 @@ class Evaluation:
         peers = Peers(
             targets, {name: one.answers[-1] for name, one in named if isinstance(one, _Answered) and one.answers}
         )
-        return [await self._finished(task, one, peers) for task, one in zip(group, answered, strict=True)]
+        return await self._all_finished(group, answered, peers)
+
+    async def _all_finished(
+        self, group: Sequence[Task], answered: Sequence[_Answered | CaseResult], peers: Peers
+    ) -> list[CaseResult]:
+        """Judge what was answered. Where no judge is asked any more, new answers are kept for the run that goes on."""
+        try:
+            return [await self._finished(task, one, peers) for task, one in zip(group, answered, strict=True)]
+        except Closed:
+            for task, one in zip(group, answered, strict=True):
+                if isinstance(one, _Answered) and one.stored is None:
+                    await self.keeper.keep(_unjudged(task, one))
+            raise
 
     async def _result(self, task: Task, stored: Stored | None) -> CaseResult:
         if stored is not None and stored.result is not None:
@@ -265,7 +283,7 @@ class Evaluation:
                 judge_usd=Decimal(0),
                 saved_usd=stored.saved_usd,
             )
-        return await self._finished(task, await self._answered(task, stored), Peers())
+        return (await self._all_finished([task], [await self._answered(task, stored)], Peers()))[0]
 
     async def _answered(self, task: Task, stored: Stored | None) -> _Answered | CaseResult:
         """Return the answers to a task, those that are stored or new ones; a result where there are none."""
@@ -303,10 +321,11 @@ class Evaluation:
         return _Answered(tuple(talk.answers), talk)
 
     def _account(self, target: Target) -> Account:
-        reach = self.runner.wires.reach
-        return self.accounts.account(
-            route_for(target.model, target.settings, self.runner.env, without_secrets=reach == "never")
-        )
+        if id(target) not in self._accounts:
+            is_offline = self.runner.wires.reach == "never"
+            route = route_for(target.model, target.settings, self.runner.env, without_secrets=is_offline)
+            self._accounts[id(target)] = self.accounts.account(route)
+        return self._accounts[id(target)]
 
     def _note_error(self, task: Task, error: PromptStudioError) -> None:
         """Count an error. A provider that takes no request at all is not asked a thousand times; others go on."""
@@ -361,6 +380,7 @@ class Evaluation:
         return self._runners.setdefault(id(settings), replace(self.runner, settings=settings))
 
     async def _judged(self, task: Task, answers: tuple[Answer, ...], talk: _Talk, peers: Peers) -> CaseResult:
+        judging_of_task.set(Judging())
         scores = await self._scores(task, answers, peers)
         self._note_judging(task, scores)
         ended = case_outcome(scores, self.plan.threshold_of(task.example))
@@ -488,6 +508,24 @@ def _ended(task: Task, outcome: Outcome, reason: str) -> CaseResult:
         outcome=outcome,
         reason=reason,
         behavior=task.target.prompt.identity.behavior,
+    )
+
+
+def _unpriced(scores: Sequence[Score]) -> str:
+    """Return who made a score that has no price; a panel is named as a whole."""
+    return next((score.judge or score.name for score in scores if score.engine and score.cost_usd is None), "a judge")
+
+
+def _unjudged(task: Task, answered: _Answered) -> CaseResult:
+    """Return what is kept of a case whose judge was not asked any more: its answers, and no verdict."""
+    return replace(
+        _ended(task, "unscored", "stopped before it was judged"),
+        answer=answered.answers[-1],
+        answers=answered.answers,
+        cost_usd=answered.talk.cost_usd,
+        saved_usd=answered.talk.saved_usd,
+        latency_ms=_latency_ms(answered.answers),
+        request_id=answered.talk.request_id,
     )
 
 

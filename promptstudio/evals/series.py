@@ -32,7 +32,10 @@ class Maker(NamedTuple):
 
 @dataclass(slots=True)
 class Series:
-    """The numbers of one prompt and model. `missing` are cases without an outcome that counts, with that outcome."""
+    """The numbers of one prompt and model. `missing` are cases without an outcome that counts, with that outcome.
+
+    `makers` are those of scores, by metric; `deciding` are the metrics that have a weight, and so a part in who passes.
+    """
 
     prompt: str
     model: str
@@ -42,6 +45,7 @@ class Series:
     latency_ms: By = field(default_factory=dict)
     clusters: dict[str, str] = field(default_factory=dict)
     makers: dict[str, set[Maker]] = field(default_factory=dict)
+    deciding: set[str] = field(default_factory=set)
     missing: dict[str, Outcome] = field(default_factory=dict)
     lower: set[str] = field(default_factory=set)  # metrics of which less is better
 
@@ -60,6 +64,8 @@ class Series:
                 maker = Maker(score.engine, score.engine_version, score.settings_hash, score.judge)
                 name = score.metric or score.name
                 self.makers.setdefault(name, set()).add(maker)
+                if score.weight > 0:
+                    self.deciding.add(name)
                 if "/" in score.name and _is_less_better(score.name):
                     self.lower.add(name)
         self._add_spent(result, case)
@@ -112,6 +118,7 @@ def whole_of(series: Mapping[Target, Series]) -> Series:
         whole.clusters |= one.clusters
         whole.missing |= one.missing
         whole.lower |= one.lower
+        whole.deciding |= one.deciding
     return whole
 
 

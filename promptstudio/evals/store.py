@@ -48,10 +48,11 @@ from promptstudio.prompts.secrets import redact
 
 FILE_NAME = "evals.db"
 _OF_RUN = "FROM results r LEFT JOIN cases c ON c.digest = r.digest LEFT JOIN answers a ON a.number = r.answer"
-# The newest answer to the question comes first, and of what it was judged as the newest run.
+# The newest answer that was judged so comes first, and of what it was judged as the newest run; else the newest answer.
 _BY_KEY = """
-FROM answers a CROSS JOIN results r ON r.answer = a.number LEFT JOIN cases c ON c.digest = r.digest
-WHERE a.key = ? AND r.key = ? AND r.outcome IN (0, 1) ORDER BY a.number DESC, r.run DESC LIMIT 1
+FROM answers a LEFT JOIN results r ON r.answer = a.number AND r.key = ? AND r.outcome IN (0, 1)
+LEFT JOIN cases c ON c.digest = r.digest
+WHERE a.key = ? ORDER BY r.key IS NULL, a.number DESC, r.run DESC LIMIT 1
 """
 _REMEMBERED = 256
 _FOUND = 4096
@@ -209,9 +210,11 @@ class EvalStore:
 
         `target` is prompt, model and repeat, as the result is to have them.
         """
-        rows = self._read(f"{RESULT}{_BY_KEY}", (bytes.fromhex(answer_key), bytes.fromhex(key)))
+        rows = self._read(f"{RESULT}{_BY_KEY}", (bytes.fromhex(key), bytes.fromhex(answer_key)))
         if not rows:
-            return self.find_answer(answer_key)
+            return None
+        if rows[0][0] is None:
+            return self._stored(*rows[0][13:17])
         prompt, model, repeat = target
         found = replace(self._result(rows[0], [(prompt, model, "")]), prompt=prompt, model=model, repeat=repeat)
         if len(self._found) >= _FOUND:
@@ -232,7 +235,9 @@ class EvalStore:
             )
         if not rows:
             return None
-        base, data, request_id, cost = rows[0]
+        return self._stored(*rows[0])
+
+    def _stored(self, base: int | None, data: str | bytes, request_id: bytes | str | None, cost: int | None) -> Stored:
         answers = stored_answers(base, data, self._answer_text)
         return Stored(answers, id_of(request_id), saved_usd=dollars(cost))
 

@@ -67,13 +67,19 @@ def points_of(runs: Sequence[RunRecord], *, last: int) -> list[TrendPoint]:
     found: list[TrendPoint] = []
     for run in runs:
         mark = (run.commit, run.dirty, tuple(sorted(run.prompts.items())), run.models, run.suite_digest)
-        if run.status != "finished" or run.options.get("selection") or mark in seen or not _judged(run):
+        if not _is_whole(run) or mark in seen:
             continue
         seen.add(mark)
         found.append(_point(run))
         if len(found) == last:
             break
     return found[::-1]
+
+
+def _is_whole(run: RunRecord) -> bool:
+    """Whether a run says how the suite is: not some cases, not half of them, and no comparison of several sides."""
+    is_whole = run.status == "finished" and not run.options.get("selection") and "ab" not in run.totals
+    return is_whole and _judged(run) > 0
 
 
 def _judged(run: RunRecord) -> int:

@@ -295,10 +295,26 @@ def _check_reference(validator: Any, reference: Any, value: Any, schema: Any) ->
     yield from Draft7Validator.VALIDATORS["$ref"](validator, reference, value, schema) or ()
 
 
+def _check_minimum(_validator: Validator, limit: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    if _is_number(value) and not value >= limit:  # what is not a number is less and more than nothing
+        yield ValidationError("")
+
+
+def _check_maximum(_validator: Validator, limit: Any, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    if _is_number(value) and not value <= limit:
+        yield ValidationError("")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 _Checker: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     Draft7Validator,
     {
         "$ref": _check_reference,
+        "minimum": _check_minimum,
+        "maximum": _check_maximum,
         "pattern": _check_pattern,
         "patternProperties": _check_pattern_properties,
         "additionalProperties": _check_additional,

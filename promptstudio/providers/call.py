@@ -80,6 +80,7 @@ class CallState:
 
     attempts: tuple[Attempt, ...] = ()
     first_token_ms: int | None = None
+    loading_ms: int = 0
 
 
 async def complete(request: Request, state: CallState | None = None, wire: Wire | None = None) -> Completion:
@@ -101,6 +102,7 @@ async def complete(request: Request, state: CallState | None = None, wire: Wire 
     finally:
         state.attempts = tuple(attempts.attempts)
         state.first_token_ms = attempts.first_token_ms
+        state.loading_ms = attempts.loading_ms
     output, reply = answers[0]
     return Completion(
         reply=reply,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Decimal
@@ -114,6 +114,43 @@ def _open_light_route() -> bool:
     return True
 
 
+class _Asyncio:
+    """`asyncio` as LiteLLM sees it: a light call is prepared where it is made. In a thread, as LiteLLM has it, that
+    takes no less of the processor, and two threads that want it at once take more.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    def get_event_loop(self) -> Any:
+        loop = asyncio.get_event_loop()
+        return _SameThread(loop) if _is_light.get() else loop
+
+
+class _SameThread:
+    """An event loop without a thread for what is to be done in one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def run_in_executor(self, _executor: None, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+        done = self._loop.create_future()
+        try:
+            done.set_result(work(*arguments))
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for, as by a thread
+            done.set_exception(error)
+        return done
+
+
+def _stay_in_thread() -> None:
+    """Spare light calls a thread. Where LiteLLM looks for its loop elsewhere, they have one, and are the same."""
+    if getattr(litellm.main, "asyncio", None) is asyncio:
+        litellm.main.asyncio = _Asyncio()  # type: ignore[attr-defined,assignment]
+
+
 class _LightClient(AsyncHTTPHandler):
     """LiteLLM's HTTP client, which makes a request only once. What is not a plain one is left to the original."""
 
@@ -185,6 +222,7 @@ _quiet_litellm()
 _guard_transports()
 _leave_out_diagnostics()
 _has_light_route = _open_light_route()
+_stay_in_thread()
 _remember_unpriced()
 _is_unlogged = _log_var()
 

@@ -30,6 +30,7 @@ class Attempts:
     def __init__(self, wire: Wire, connection: Connection, retry: Retry, emit: Emit | None) -> None:
         self.attempts: list[Attempt] = []
         self.first_token_ms: int | None = None
+        self.loading_ms = 0
         self._wire = wire
         self._connection = connection
         self._retry = retry
@@ -82,7 +83,7 @@ class Attempts:
                     model=self._connection.model,
                     reason=reason,
                     started_at=started_at,
-                    duration_ms=round((time.monotonic() - started) * 1000),
+                    duration_ms=self._without_loading(round((time.monotonic() - started) * 1000), reply),
                     usage=reply.usage if reply else Usage(),
                     cost_usd=reply.cost_usd if reply else None,
                     status_code=failure.status_code if isinstance(failure, ProviderError) else None,
@@ -93,6 +94,15 @@ class Attempts:
                 )
             )
         return reply
+
+    def _without_loading(self, duration_ms: int, reply: Reply | None) -> int:
+        """Return the model's time of an attempt, and keep that of our imports."""
+        if reply is None or not reply.loading_ms:
+            return duration_ms
+        self.loading_ms += reply.loading_ms
+        if self.first_token_ms is not None:
+            self.first_token_ms = max(0, self.first_token_ms - reply.loading_ms)
+        return max(0, duration_ms - reply.loading_ms)
 
     def _note(self, event: Event) -> None:
         if self.first_token_ms is None:

@@ -90,7 +90,7 @@ class Request:
 class Reply:
     """One answer of a wire, assembled. `raw` is the OpenAI-format completion as plain data.
 
-    `saved` is set where nothing was sent for it.
+    `saved` is set where nothing was sent for it. `loading_ms` went into our own imports, and is no time of the model's.
     """
 
     text: str
@@ -104,6 +104,7 @@ class Reply:
     system_fingerprint: str | None
     raw: Mapping[str, Any]
     saved: Saved | None = None
+    loading_ms: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

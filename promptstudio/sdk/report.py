@@ -60,6 +60,23 @@ class Report:
         return self.totals.figure("pass_rate")
 
     @property
+    def figures(self) -> Mapping[str, Any]:
+        """The pass rate and each metric with estimate, lower, upper, confidence and n; of repeats flakes and pass@k.
+
+        Empty where nothing was judged.
+        """
+        return self.run.totals.get("figures") or {}
+
+    @property
+    def against(self) -> Mapping[str, Any] | None:
+        """What came out against the baseline; None where there was none.
+
+        `named` and `run` say what it was, `targets` have `figures` with verdict, difference, interval and flips.
+        """
+        found: Mapping[str, Any] | None = self.run.totals.get("against")
+        return found
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """What it cost; None where a price is not known."""
         return None if self.totals.unpriced else self.totals.cost_usd

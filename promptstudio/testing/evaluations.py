@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from promptstudio.evals.datasets import fingerprint
 from promptstudio.evals.evaluate import EvalOptions, Finished, Started, Watcher, evaluate, prepare, verdict
 from promptstudio.evals.gate import checks_of
 from promptstudio.evals.records import CaseResult, RunRecord
-from promptstudio.evals.report.repeat import repeat_command
+from promptstudio.evals.report.repeat import repeat_of_run
 from promptstudio.evals.runner import Ended
 from promptstudio.evals.schema import Outcome
 from promptstudio.evals.selection import Selection
@@ -165,7 +167,8 @@ class SuiteEvaluation:
         whole = len(self._all or ()) * len(self.targets)
         chosen = sum(len(cases) for cases in wanted.values())
         count = f"{chosen:,} of {whole:,} cases" if chosen != whole else f"all {whole:,} cases"
-        return GateVerdict(code == 0, sentence, gate_text(sentence, checks, count, f"ps eval {self.suite.shown}"))
+        command = shlex.join(["ps", "eval", self.suite.shown, *self._more()])
+        return GateVerdict(code == 0, sentence, gate_text(sentence, checks, count, command))
 
     async def _held(self, wanted: Mapping[Target, Mapping[str, Planned]]) -> Finished:
         """Hold the cases that ran against the gate's baseline: their results are stored, and not asked for again."""
@@ -260,8 +263,13 @@ class SuiteEvaluation:
         if self._is_stopping:
             started.interrupt()
 
+    def _more(self) -> tuple[str, ...]:
+        """Return the options of this session that a command which repeats something needs too."""
+        replay = self._options.wires.replay
+        return ("--replay", os.path.relpath(replay, self.settings.root or ".")) if replay is not None else ()
+
     def _case(self, result: CaseResult, _totals: Totals) -> None:
-        row = _row_of(result, self._run)
+        row = _row_of(result, self._run, self._more())
         if self._peers is not None:
             self._peers.tell(_row_data(row))
         with self._changed:
@@ -372,11 +380,12 @@ def _properties(rows: Sequence[Row]) -> list[tuple[str, object]]:
 # Rows as plain data, for other workers
 
 
-def _row_of(result: CaseResult, run: RunRecord | None) -> Row:
+def _row_of(result: CaseResult, run: RunRecord | None, more: tuple[str, ...]) -> Row:
     key = (result.prompt, result.model, result.case.id, result.repeat)
     text = ""
     if result.outcome not in ("pass", "skipped") and run is not None:
-        text = result_text(result, repeat_command(run, result))
+        command = replace(repeat_of_run(run), more=more).command(result, product(run.prompts, run.models))
+        text = result_text(result, command)
     return Row(key, safe_text(result.reason), text, result.end, result.score)
 
 

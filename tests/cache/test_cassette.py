@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,3 +229,11 @@ def test_the_nearest_request_is_the_one_with_most_in_common() -> None:
     others = [("far", content_of(arguments("Nothing alike"), "x/y")), ("near", {**REQUEST, "parameters": {"seed": 1}})]
     assert nearest(REQUEST, others) == "near"
     assert nearest(REQUEST, []) is None
+
+
+def test_the_file_in_the_documentation_is_one_that_replays() -> None:
+    page = (Path(__file__).parents[2] / "docs/cassettes.md").read_text(encoding="utf-8")
+    cassette = read_cassette(page.split("```yaml\n")[1].split("```")[0], "docs/cassettes.md")
+    assert cassette.id == content_id(cassette.request)
+    assert cassette.answers[0].message["content"] == "Hello, Ada."
+    assert sum(cassette.answers[0].pieces) == len("Hello, Ada.")

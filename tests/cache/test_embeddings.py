@@ -56,8 +56,9 @@ async def embedded(settings: Settings, wires: Any, *texts: str, **more: Any) -> 
 
 
 async def test_only_texts_that_are_not_kept_are_asked_for(settings, server, tmp_path) -> None:
-    store = CacheStore(tmp_path / "cache.db")
-    first = await embedded(settings, CachedWires(store, ProviderWires()), "a car", "سيارة")
+    wires = CachedWires(CacheStore(tmp_path / "cache.db"), ProviderWires())
+    first = await embedded(settings, wires, "a car", "سيارة")
+    wires.close()
     again = CachedWires(CacheStore(tmp_path / "cache.db"), ProviderWires())
     second = await embedded(settings, again, "سيارة", "a cat", "a car")
     assert server.texts == ["a car", "سيارة", "a cat"]
@@ -69,7 +70,7 @@ async def test_only_texts_that_are_not_kept_are_asked_for(settings, server, tmp_
     assert third.saved.cost_usd == Decimal("7E-8")  # half of the first request, and the second
     again.close()
     stats = CacheStore(tmp_path / "cache.db").stats()
-    assert (stats.entries, stats.total.hits, stats.total.misses) == (3, 4, 1)
+    assert (stats.entries, stats.total.hits, stats.total.misses) == (3, 4, 3)
 
 
 async def test_model_text_and_dimensions_are_the_key(settings, server, tmp_path) -> None:

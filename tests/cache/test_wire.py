@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cache_samples import CONNECTION, CountingWires, arguments, completion, send
+from cache_samples import CONNECTION, FROM_GREET, CountingWires, arguments, completion, send
 
 from promptstudio.cache.request import cache_key, content_of
 from promptstudio.cache.store import CacheStore
 from promptstudio.cache.wire import CachedWires
 from promptstudio.errors import RateLimitError
+from promptstudio.prompts.prompt import Retry
+from promptstudio.providers.retry import Attempts
 from promptstudio.providers.schema import Event, PartialOutput, TextDelta, WireCall
 from promptstudio.types import Saved
 
@@ -276,6 +278,23 @@ async def test_what_hits_saved_is_counted_and_stays(store: CacheStore, wires: Ca
 
 async def test_the_library_of_a_provider_is_not_loaded_for_a_hit(wires: CachedWires) -> None:
     assert wires.reach == "perhaps"
+
+
+async def test_loading_the_library_for_the_first_miss_is_no_time_of_the_models(
+    wires: CachedWires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptstudio.cache.wire.load_libraries", lambda *_, **__: time.sleep(0.5))
+    attempts = Attempts(wires.wire_for(CONNECTION, FROM_GREET), CONNECTION, Retry(), lambda _event: None)
+    reply = await attempts.send(arguments())
+    assert attempts.loading_ms == reply.loading_ms >= 500
+    assert attempts.attempts[0].duration_ms < attempts.loading_ms
+    assert attempts.first_token_ms is not None
+    assert attempts.first_token_ms < attempts.loading_ms
+    again = await send(wires)
+    assert again.saved is not None
+    assert again.saved.duration_ms < attempts.loading_ms
+    later = await send(wires, "other")
+    assert later.loading_ms == 0
 
 
 async def test_answers_that_come_while_others_are_written_share_a_transaction(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import pytest
 from in_process import Command, Ended
+from judge_server import JudgeServer
 
 from promptstudio.cli.main import main
 from promptstudio.evals.human_labels import script_of
@@ -36,15 +38,23 @@ def command(project: Project, capsys: pytest.CaptureFixture[str]) -> Command:
     return run
 
 
+RUN = """\
+name: kindness
+prompt: greet
+models: [offline/echo, judge/mute]
+cases: [{id: ada, inputs: {name: Ada}}, {id: ليلى, inputs: {name: ليلى}}]
+assert: [{contains: e}]
+"""
+
+
 @pytest.fixture
 def answered(command: Command, project: Project) -> Command:
-    """The same after a run of the suite, whose judge nobody answers for: answers are there, verdicts are not."""
-    project.write(
-        "promptstudio.toml", '[run]\nmodel = "offline/echo"\n[providers.judge]\napi_base = "http://127.0.0.1:9/v1"\n'
-    )
-    text = "name: kindness\nprompt: {}\nmodels: [{}]\ncases: [{{id: ada, inputs: {{name: Ada}}}}, {{id: ليلى, inputs: {{name: ليلى}}}}]\n"
-    project.write("evals/kind.yaml", text.format("greet", "offline/echo, offline/echo-2") + "assert: [{contains: e}]\n")
-    command("eval")
+    """The same after a run of its cases by two models, one of which answers nothing."""
+    with JudgeServer(lambda _: (400, "no")) as server:
+        settings = project.root / "promptstudio.toml"
+        settings.write_text(settings.read_text(encoding="utf-8") + server.settings(), encoding="utf-8")
+        project.write("evals/kind.yaml", RUN)
+        command("eval")
     project.write("evals/kind.yaml", SUITE)
     return command
 
@@ -75,8 +85,7 @@ BAD = [
         "labels.jsonl:2: there is a label for this answer already, in line 1",
     ),
     (
-        '{"answer": "x", "label": 1, "metric": "polite", "rater": "דנה"}\n'
-        '{"answer": "x", "label": 1, "metric": "polite", "rater": "דנה"}',
+        '{"answer": "x", "label": 1, "metric": "polite", "rater": "דנה"}\n' * 2,
         "labels.jsonl:2: 'דנה' labeled this answer already, in line 1",
     ),
 ]  # fmt: skip
@@ -100,7 +109,7 @@ def test_a_label_that_cannot_be_used_is_refused_with_its_line(
         ('{"case": "ada", "label": 1, "metric": "polite"}', "the case 'ada' has answers of 2 prompts and models"),
         ('{"case": "ada", "label": 1, "metric": "polite", "model": "x/y"}', "has no result of model 'x/y'"),
         (
-            '{"case": "ليلى", "label": 1, "metric": "polite", "model": "offline/echo-2"}',
+            '{"case": "ليلى", "label": 1, "metric": "polite", "model": "judge/mute"}',
             "the case 'ليلى' has no answer that could be judged",
         ),
     ],
@@ -129,11 +138,12 @@ def test_all_labels_that_are_wrong_are_told_at_once(command: Command, project: P
         (("calibrate", "labels.jsonl"), 5, "there is no label in the file"),
         (("calibrate", "labls.jsonl"), 2, "did you mean 'labels.jsonl'?"),
         (("calibrate", "evals"), 2, "not a regular file"),
-        (("calibrate", "labels.jsonl", "--suite", "kindnes"), 2, "did you mean 'kindness'?"),
+        (("calibrate", "labels.jsonl", "--suite", "kindnes"), 2, "did you mean 'kind'?"),
         (("calibrate", "labels.jsonl", "--suite", ""), 2, "--suite is empty"),
         (("calibrate", "labels.jsonl", "--repeats", "0"), 2, "0"),
         (("disagreements", "--repeats", "2"), 2, "--metric and --repeats go with labels"),
         (("disagreements", "--run", "0199"), 2, "there is no run '0199'"),
+        (("disagreements",), 5, "there is no run"),
         (("disagreements", "--suite", "kindness"), 5, "there is no run of kindness"),
         (("prompt", "llm-rubic"), 2, "did you mean 'llm-rubric'?"),
         (("prompt", "metric"), 2, "is no assertion with a prompt"),
@@ -224,17 +234,19 @@ def test_a_language_without_a_name_is_told_by_its_script(text: str, script: str)
     assert script_of(text) == script
 
 
-def test_looking_at_judges_loads_no_library_that_sends(command: Command, project: Project, ps: Script) -> None:
-    probe = "import sys; from promptstudio.cli.main import main; code = main({!r}, 'ps'); print(sorted({!r} & set(sys.modules)), code)"
-    heavy = {"litellm", "openai", "mirascope", "instructor", "deepeval", "ragas", "scipy", "numpy"}
-    import subprocess
+PROBE = """\
+import sys
+from promptstudio.cli.main import main
+code = main({args!r}, "ps")
+print(sorted({heavy!r} & set(sys.modules)), code)
+"""
 
-    for args in (["judge", "list"], ["judge", "prompt", "pairwise"]):
-        done = subprocess.run(
-            [sys.executable, "-c", probe.format(args, heavy)],
-            env=ps.environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.splitlines()[-1] == "[] 0"
+
+@pytest.mark.parametrize("args", [["judge", "list"], ["judge", "prompt", "pairwise"]])
+def test_looking_at_judges_loads_no_library_that_sends(command: Command, ps: Script, args: list[str]) -> None:
+    heavy = {"litellm", "openai", "mirascope", "instructor", "deepeval", "ragas", "scipy", "numpy"}
+    program = PROBE.format(args=args, heavy=heavy)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=ps.environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[] 0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import pytest
 from in_process import Command, Ended
 
 from promptstudio.cli.main import main
+from promptstudio.evals.store import EvalStore, store_path
+from tests.evals.report_samples import TARGETS, against, compared, flips, held_report, sure
 
 if TYPE_CHECKING:
     from tests.conftest import Project
@@ -100,7 +103,7 @@ def test_a_run_is_compared_with_the_one_before_of_its_suite(command: Command, pr
 def test_a_run_is_shown_with_its_gate_its_cases_and_one_case_in_full(command: Command) -> None:
     command("eval")
     page = command("runs", "show")
-    assert "MISSED pass_rate 66.7%, wanted at least 100.0%" in page.out
+    assert "MISSED  pass_rate 66.7% (95% interval 20.8% to 93.9%), wanted at least 100.0%" in page.out
     assert "FAIL     bo" in page.out
     assert "عمر" in page.out
     failed = data(command("runs", "show", "--failed", "--json"))
@@ -215,3 +218,60 @@ def test_without_tests_nothing_is_green(command: Command) -> None:
     assert command("test").code == 5
     assert command("test", "greet").code == 5
     assert data(command("test", "gret", "--json"))["error"]["hint"] == "did you mean 'greet'?"
+
+
+def stored_run(project: Project, **totals: Any) -> None:
+    """Store a run that was held against a baseline, with judges and repeats."""
+    report = held_report(totals=totals)
+    with EvalStore(store_path(project.settings())) as store:
+        number = store.begin(report.run)
+        store.add(
+            number,
+            0,
+            [(TARGETS.index((one.prompt, one.model)), one) for one in report.results if one.answer is not None],
+        )
+        store.finish(replace(report.run, judge={"openai/gpt-4.1": {"model": "openai/gpt-4.1"}}))
+
+
+def test_a_run_is_shown_with_what_broke_its_checks_its_figures_and_who_judged(
+    command: Command, project: Project
+) -> None:
+    stored_run(project)
+    page = command("runs", "show")
+    assert page.code == 0
+    parts = (
+        "worse than the baseline on 10 cases.", "broke since main: refund-now", "mended since main: שאלה",
+        "MISSED  pass_rate 62.5% (95% interval 31% to 86%), wanted at least 95%", "unsure  accuracy against main",
+        "95% INTERVAL", "−40 points to −20 points", "regressed", "could detect 9 points; needs about 310 cases",
+        "31% to 86%", "8 in 3 clusters", "flake rate 12.5%, pass@3 90%, pass^3 40%", "judged by openai/gpt-4.1", "OUTCOME",
+    )  # fmt: skip
+    places = [page.out.find(part) for part in parts]
+    assert -1 not in places, parts[places.index(-1)]
+    outside = [place for part, place in zip(parts, places, strict=True) if "95%" not in part and part != "regressed"]
+    assert outside == sorted(outside)
+    assert "faithful is not compared with main: the baseline's scores are of deepeval 4.2.0" in page.err
+
+
+def test_a_case_says_what_became_of_it_and_who_judged_each_score(command: Command, project: Project) -> None:
+    stored_run(project)
+    text = command("runs", "show", "--case", "refund-now").out
+    assert "  broke since main (pass → fail)\n" in text
+    assert "    fail llm-rubric 0 (by anthropic/claude-sonnet-4-5, promptstudio 1, $0.0004): said member 1" in text
+
+
+def test_the_run_of_an_older_version_is_shown_without_statistics(command: Command, project: Project) -> None:
+    stored_run(project, figures=None, against=None)
+    page = command("runs", "show")
+    assert (page.code, "INTERVAL" in page.out, "broke since" in page.out) == (0, False, False)
+    assert "MISSED  pass_rate 62.5%" in page.out
+
+
+def test_hostile_names_of_a_baseline_are_shown_harmlessly(command: Command, project: Project) -> None:
+    evil = "main\x1b[2J\u202e"
+    figure = compared(1.0, 0.0, "regressed", broke=flips(evil), broke_count=1, only_baseline=[evil], unmatched=1)
+    targets = [{"baseline": evil, "candidate": evil, "same": False, "figures": {"pass rate": figure, evil: figure}}]
+    found = against(named=evil, targets=[{**targets[0], "refused": {evil: evil}}])
+    stored_run(project, against=found, figures={**sure(), "metrics": {evil: sure()["pass_rate"]}})
+    page = command("runs", "show")
+    assert page.code == 0
+    assert not any(char in page.out + page.err for char in "\x1b\u202e")

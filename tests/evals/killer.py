@@ -1,7 +1,7 @@
 """`killer.py RUNS CONCURRENCY`: `ps eval` in the current project, started RUNS times and stopped at random moments.
 
 Each run is a fork of this process, so that a start costs milliseconds. SIGINT, SIGTERM and SIGKILL take turns. The last
-run is left alone. Prints the exit codes, and what the last run printed.
+run is left alone. Prints the exit codes, when each run was over and how, and what the last run printed.
 """
 
 from __future__ import annotations
@@ -44,14 +44,17 @@ def forked(out: Path, concurrency: str) -> int:
 def killed(runs: int, concurrency: str, seed: int) -> dict[str, object]:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may have turned it off
     chance, codes, out = random.Random(seed), Counter[str](), Path(".promptstudio-killer.json")
+    ended: list[tuple[float, int]] = []
     for number in range(runs):
         child = forked(out, concurrency)
         time.sleep(chance.uniform(0.2, 0.9))
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, STOPS[number % 3])
-        codes[str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))] += 1
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        ended.append((time.time(), code))
+        codes[str(code)] += 1
     codes[f"last {os.waitstatus_to_exitcode(os.waitpid(forked(out, concurrency), 0)[1])}"] += 1
-    return {"codes": codes, **json.loads(out.read_text())}
+    return {"codes": codes, "ended": ended, **json.loads(out.read_text())}
 
 
 if __name__ == "__main__":

@@ -179,3 +179,93 @@ def reported(results: Iterable[CaseResult], **more: Any) -> RunReport:
 def renamed(report: RunReport, suite: str) -> RunReport:
     """Return the same run under the name of another suite."""
     return replace(report, run=replace(report.run, suite=suite, id=report.run.id[:-1] + "2"))
+
+
+def figure(estimate: float, lower: float, upper: float, n: int = 10, **more: Any) -> dict[str, Any]:
+    """Return a figure as records keep it."""
+    return {"estimate": estimate, "lower": lower, "upper": upper, "confidence": 0.95, "n": n, **more}
+
+
+def compared(baseline: float, candidate: float, verdict: str, **more: Any) -> dict[str, Any]:
+    """Return a comparison as records keep it."""
+    difference = candidate - baseline
+    return {
+        "verdict": verdict, "baseline": baseline, "candidate": candidate, "difference": difference,
+        "lower": difference - 0.1, "upper": difference + 0.1, "confidence": 0.95, "pairs": 10, "could_detect": 0.09,
+        "needs_cases": 307, "broke": [], "mended": [], "broke_count": 0, "mended_count": 0, "only_baseline": [],
+        "only_candidate": [], "unmatched": 0, "note": None, "sentence": "", **more,
+    }  # fmt: skip
+
+
+def flips(*cases: str, before: float = 1.0, after: float = 0.0) -> list[dict[str, Any]]:
+    return [{"case": case, "baseline": before, "candidate": after} for case in cases]
+
+
+NAMES = tuple(f"{prompt} · {model}" for prompt, model in TARGETS)
+
+
+def against(*, named: str = "main", **more: Any) -> dict[str, Any]:
+    """Return what a run of `one_of_each` found against its baseline: two broke, one was mended, some do not compare."""
+    broke = flips("refund-now", "تذكرة-عربية")
+    first = {
+        "pass rate": compared(0.9, 0.6, "regressed", broke=broke, broke_count=2),
+        "accuracy": compared(0.41, 0.38, "inconclusive"),
+    }
+    second = {
+        "pass rate": compared(
+            0.5, 0.75, "improved", mended=flips("שאלה", before=0.0, after=1.0), mended_count=1,
+            only_baseline=["gone"], only_candidate=["new-1", "new-2"], unmatched=3,
+        )
+    }  # fmt: skip
+    why = "the baseline's scores are of deepeval 4.2.0, these are of deepeval 4.3.1"
+    targets = [
+        {"baseline": NAMES[0], "candidate": NAMES[0], "same": False, "figures": first, "refused": {}},
+        {"baseline": NAMES[1], "candidate": NAMES[1], "same": False, "figures": second, "refused": {"faithful": why}},
+    ]
+    found = {"named": named, "run": "01a0", "commit": "abcdef0123", "new_prompts": ["support/new"], "targets": targets}
+    return {**found, **more}
+
+
+def sure(**more: Any) -> dict[str, Any]:
+    """Return the figures of a run with their intervals, as its record keeps them."""
+    whole = {"pass_rate": figure(0.625, 0.31, 0.86, 8), "metrics": {"accuracy": figure(0.5, 0.25, 0.75, 8, clusters=3)}}
+    repeats = {"flake_rate": 0.125, "pass_at": {"1": 0.6, "3": 0.9}, "pass_hat": {"1": 0.6, "3": 0.4}}
+    return {**whole, **repeats, **more}
+
+
+def judged_results() -> list[CaseResult]:
+    """Return `one_of_each` with a panel of judges in the case that failed first, and an engine in another."""
+    by = {"engine": "promptstudio", "engine_version": "1", "settings_hash": "5e77" * 8}
+    members = tuple(
+        Score("llm-rubric", "fail" if number else "pass", 1.0 - number, f"said member {number}", judge=name,
+              cost_usd=Decimal("0.0004"), **by)  # type: ignore[arg-type]
+        for number, name in enumerate(("openai/gpt-4.1", "anthropic/claude-sonnet-4-5"))
+    )  # fmt: skip
+    panel = Score(
+        "llm-rubric", "fail", 0.5, "1 of 2 judges pass it (50% agree)", metric="polite", children=members,
+        judge="panel of openai/gpt-4.1, anthropic/claude-sonnet-4-5", cost_usd=Decimal("0.0008"), **by,  # type: ignore[arg-type]
+    )  # fmt: skip
+    engine = Score(
+        "deepeval/faithfulness", "pass", 0.9, "all claims hold", metric="faithful", engine="deepeval",
+        engine_version="4.3.1", settings_hash="ab12" * 8, judge="openai/gpt-4.1", cost_usd=Decimal("0.002"),
+    )  # fmt: skip
+    first, second, *rest = one_of_each()
+    return [
+        replace(first, scores=(*first.scores, engine), judge_usd=Decimal("0.002")),
+        replace(second, scores=(*second.scores, panel)),
+        *rest,
+    ]
+
+
+def held_report(results: Sequence[CaseResult] | None = None, **more: Any) -> RunReport:
+    """Return a run with a baseline, intervals, repeats and judges."""
+    listed = list(results) if results is not None else judged_results()
+    totals = totals_data(totals_of(result.end for result in listed))
+    noted = {"figures": sure(), "against": against(), **more.pop("totals", {})}
+    checks = (
+        Check("pass_rate", "", "at least 95%", "62.5%", is_met=False, note="95% interval 31% to 86%"),
+        Check("accuracy against main", "", "no worse", "inconclusive (could detect 9 points)", True, True),
+    )
+    note = "the gate is missed: pass_rate 62.5%; against main: pass rate: worse than the baseline on 10 cases."
+    given = {"checks": checks, "note": note, "exit_code": 1, "baseline": "01a0", **more}
+    return reported(listed, totals={**totals, **noted}, **given)

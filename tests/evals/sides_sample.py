@@ -1,9 +1,12 @@
-"""A suite whose outcomes are in the prompt: "good until 70" passes the cases whose number is below 70."""
+"""Sides to compare: numbers, and a suite whose outcomes are in the prompt: "good until 70" passes cases below 70."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from promptstudio.evals.series import Series
 
 if TYPE_CHECKING:
     from tests.conftest import Project
@@ -34,3 +37,18 @@ def prompt(project: Project, until: int, *, more: str = "") -> None:
         f'variants:\n  better: {{prompt: "Hi {{{{ name }}}}, good until 90"}}\n'
         f'  worse: {{prompt: "Hi {{{{ name }}}}, good until 40"}}\n{more}',
     )
+
+
+def series(
+    passed: int, *, cost: float = 0.0, latency: float = 100.0, metric: Mapping[str, float] | None = None
+) -> Series:
+    """A side that passes the first cases; costs and latencies differ a little from case to case."""
+    one = Series("p", "m")
+    for number in range(100):
+        case = f"c{number}"
+        one.passed[case] = [float(number < passed)]
+        one.cost_usd[case] = [cost * (1 + number % 7 / 50)]
+        one.latency_ms[case] = [latency * (1 + number % 5 / 40)]
+        for name, value in (metric or {}).items():
+            one.metrics.setdefault(name, {})[case] = [value - (number % 3) / 50]
+    return one

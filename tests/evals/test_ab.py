@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,27 +14,10 @@ from promptstudio.evals.selection import Selection
 from promptstudio.evals.series import Maker, Series
 from promptstudio.evals.sides import Entrant, check_sides, read_sides
 from promptstudio.evals.suite import Suite, load_suite
-from tests.evals.sides_sample import prepare
+from tests.evals.sides_sample import prepare, series
 
 if TYPE_CHECKING:
     from tests.conftest import Project
-
-CASES = 100
-
-
-def series(
-    passed: int, *, cost: float = 0.0, latency: float = 100.0, metric: Mapping[str, float] | None = None
-) -> Series:
-    """A side that passes the first cases; costs and latencies differ a little from case to case."""
-    one = Series("p", "m")
-    for number in range(CASES):
-        case = f"c{number}"
-        one.passed[case] = [float(number < passed)]
-        one.cost_usd[case] = [cost * (1 + number % 7 / 50)]
-        one.latency_ms[case] = [latency * (1 + number % 5 / 40)]
-        for name, value in (metric or {}).items():
-            one.metrics.setdefault(name, {})[case] = [value - (number % 3) / 50]
-    return one
 
 
 def contest(*sides: Series, margin: float = 0.0) -> Contest:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promptstudio.evals.assertions import Assertion, Setting, Subject, Verdict, case_outcome, metric_means
-from promptstudio.evals.schema import Answer, Case, Outcome, Score
+from promptstudio.evals.schema import Outcome, Score
 from tests.evals.assertion_samples import inverted, scored
 
 

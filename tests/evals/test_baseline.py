@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from promptstudio.errors import SuiteFileError
+from promptstudio.errors import SuiteFileError, UsageError
 from promptstudio.evals.evaluate import EvalOptions, Finished, Watcher, evaluate
 from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.evals.suite import load_suite
@@ -115,8 +115,12 @@ async def test_cases_that_only_one_side_has_are_listed_and_left_out(project: Pro
 
 async def test_a_baseline_that_is_nothing_is_told_with_its_place_before_any_call(project: Project) -> None:
     prepare(project)
-    with pytest.raises(SuiteFileError, match="'v9' is no run, and no revision") as caught:
+    with pytest.raises(UsageError, match="--baseline: 'v9' is no run, and no revision"):
         await run(project, baseline="v9")
+    path = project.root / "evals/greet.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("baseline: main", "baseline: v9"), encoding="utf-8")
+    with pytest.raises(SuiteFileError, match="gate.baseline: 'v9' is no run, and no revision") as caught:
+        await run(project)
     assert (caught.value.problems[0].file, caught.value.problems[0].line) == ("evals/greet.yaml", 5)
     with EvalStore(store_path(project.settings())) as store:
         assert store.runs() == []

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from promptstudio.errors import SuiteFileError
+from promptstudio.evals import preflight
+from promptstudio.evals.assertions.functions import Functions
 from promptstudio.evals.datasets import Dataset, Example, file_cases, function_cases, inline_cases
+from promptstudio.evals.evaluate import EvalOptions, prepare
 from promptstudio.evals.suite import load_suite
 
 if TYPE_CHECKING:
@@ -207,3 +210,21 @@ def test_an_empty_file_is_told_what_could_stand_in_it(project: Project) -> None:
     with pytest.raises(SuiteFileError) as caught:
         cases(project.root, "a.yaml", "")
     assert str(caught.value.hint).startswith("a dataset is a list of cases")
+
+
+def test_a_check_looks_at_every_case_of_a_large_dataset_and_a_run_begins_with_the_first(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "LARGE_BYTES", 100)
+    monkeypatch.setattr(preflight, "LOOKED_AT", 2)
+    path = project.write("evals/s.yaml", "prompt: greet\ncases: d.jsonl\nassert: [{contains: a}]\n")
+    project.write("evals/d.jsonl", "".join(f'{{"inputs": {{"name": "{number}"}}}}\n' for number in range(5)))
+    settings = project.settings()
+    suite = load_suite(path, settings)
+    assert prepare(suite, settings, EvalOptions(), None)[1].cases == 5
+    _, begun = prepare(suite, settings, EvalOptions(), Functions(settings.root))
+    assert (begun.cases, begun.is_whole) == (2, False)
+    project.write("evals/d.jsonl", '{"inputs": {"name": "a"}}\n' * 20 + '{"inputs": {"nam": "b"}}\n')
+    with pytest.raises(SuiteFileError, match=r"evals/d.jsonl:21: case \w+: greet: there is no input 'nam'") as caught:
+        prepare(load_suite(path, settings), settings, EvalOptions(), None)
+    assert caught.value.problems[1].hint == "a case gives it below `inputs:`, a table in a column of that name"

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,22 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from promptstudio.evals.records import CaseResult
 from promptstudio.evals.report.html import write
+from promptstudio.evals.report.schema import RunReport
 from promptstudio.evals.schema import Answer, Case
-from tests.evals.report_samples import HOSTILE, case_result, hostile_results, one_of_each, reported
+from promptstudio.evals.trend import points_of
+from tests.evals.report_samples import (
+    HOSTILE,
+    NAMES,
+    against,
+    case_result,
+    compared,
+    flips,
+    held_report,
+    hostile_results,
+    one_of_each,
+    reported,
+    sure,
+)
 
 # Read at import: tests themselves see no such variable.
 IS_NEEDED = os.environ.get("PROMPTSTUDIO_NEED_BROWSER") == "1"
@@ -443,3 +458,122 @@ def test_a_page_without_results_says_so(reader: Reader, pages: Callable[[str, It
     assert reader.texts("#cases .nothing") == ["There is no case in this report."]
     assert reader.texts(".verdict") == ["✗ Gate missed"]
     assert reader.problems == []
+
+
+def test_the_trend_is_plotted_with_intervals_and_this_run_stands_out(reader: Reader, tmp_path: Path) -> None:
+    report = reported(one_of_each())
+    runs = [replace(report.run, id=f"{number}", commit=f"{number}" * 40) for number in (2, 1)]
+    metric = {**runs[0].totals, "metrics": {"أدب": 0.9, "<img src=x onerror=alert(1)>": 0.4}}
+    runs = [replace(report.run, totals=metric), *(replace(run, totals=metric) for run in runs)]
+    path = tmp_path / "report.html"
+    with path.open("w", encoding="utf-8") as out:
+        write([replace(report, trend=points_of(runs, last=9))], out)
+    for scheme in ("light", "dark"):
+        reader.emulate(scheme=scheme)
+        reader.open(path)
+        assert len(reader.all(".trend svg")) == 3
+        assert len(reader.all(".trend figure:first-of-type circle")) == 3
+        assert len(reader.all(".trend figure:first-of-type circle.now")) == 1
+        assert reader.texts(".trend figcaption")[:2] == ["Pass rate", "أدب"]
+        assert (reader.requests, reader.problems) == ([path.as_uri()], [])
+    reader.resize(400)
+    assert reader.run("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def written(folder: Path, *reports: RunReport) -> Path:
+    path = folder / "held.html"
+    with path.open("w", encoding="utf-8", newline="") as out:
+        write(reports, out)
+    return path
+
+
+def test_what_broke_since_the_baseline_stands_at_the_head_with_reasons_and_links(
+    reader: Reader, tmp_path: Path
+) -> None:
+    path = written(tmp_path, held_report())
+    reader.open(path)
+    assert reader.texts(".since h3") == ["Broke since main: 2", "Mended since main: 1"]
+    assert reader.texts(".flips a") == ["refund-now", "تذكرة-عربية", "שאלה"]
+    assert "category: expected 'billing', found 'bug'" in reader.texts(".flips li")[0]
+    head = reader.run("return document.querySelector('.run').innerText")
+    parts = ("worse than the baseline on 10 cases", "Broke since main", "Pass rate", "31% to 86%", "Against main")
+    places = [head.index(part) for part in (*parts, "flake rate 12.5% · pass@3 90% · pass^3 40%")]
+    assert places == sorted(places)
+    for part in ("−40 points to −20 points", "regressed", "needs about 310 cases", "only at main: gone"):
+        assert part in head, part
+    assert len(reader.all(".run [aria-label=unsure]")) == 1
+    assert "faithful is not compared: the baseline's scores are of deepeval 4.2.0" in head
+    reader.one(".flips a").click()
+    reader.until(lambda: reader.is_case_open)
+    assert reader.one("#case-title").text == "refund-now"
+    assert "since main pass → fail" in reader.one(".facts").text
+    assert (reader.requests, reader.problems) == ([path.as_uri()], [])
+
+
+def test_cases_are_filtered_by_what_became_of_them_since_the_baseline(reader: Reader, tmp_path: Path) -> None:
+    reader.open(written(tmp_path, held_report()))
+    assert reader.texts("#since button") == ["▼ broke since main 2", "▲ mended since main 1"]
+    reader.one("#since .broke").click()
+    assert (reader.cases, reader.found) == (["refund-now", "تذكرة-عربية"], "2 of 10 results")
+    reader.one("#since .mended").click()
+    assert reader.cases == ["שאלה"]
+    reader.one("#since .mended").click()
+    assert len(reader.cases) == 10
+    reader.one(".since.broke button").click()
+    assert reader.one("#since .broke").get_attribute("aria-pressed") == "true"
+    reader.one("#reset").click()
+    assert len(reader.cases) == 10
+
+
+def test_a_case_shows_engine_judge_panel_and_cost_of_each_score(reader: Reader, tmp_path: Path) -> None:
+    path = written(tmp_path, held_report())
+    reader.open(path, "#case=1")
+    said = [text for text in reader.texts(".scores tr") if "llm-rubric" in text]
+    assert len(said) == 3
+    assert "1 of 2 judges pass it" in said[0]
+    for name, text in zip(("openai/gpt-4.1", "anthropic/claude-sonnet-4-5"), said[1:], strict=True):
+        assert f"judge {name}" in text
+        assert "engine promptstudio 1" in text
+        assert "$0.00040" in text
+    reader.open(path, "#case=0")
+    assert "engine deepeval 4.3.1" in reader.one(".scores").text
+    assert "judging $0.0020" in reader.one(".facts").text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_statistics_fit_the_screen_and_can_be_read(reader: Reader, tmp_path: Path, scheme: str, width: int) -> None:
+    names = [f"c{number} {'long-name-' * 9}" for number in range(30)]
+    figure = compared(1.0, 0.0, "regressed", broke=flips(*names), broke_count=40)
+    target = {"baseline": NAMES[0], "candidate": NAMES[0], "same": False, "figures": {"pass rate": figure}}
+    found = against(targets=[{**target, "refused": {}}, *against()["targets"][1:]], named="إصدار/رئيسي")
+    results = [case_result(name, "fail", reason="contains: " + "x" * 300) for name in names]
+    reader.resize(width)
+    reader.emulate(scheme=scheme)
+    reader.open(written(tmp_path, held_report(results, totals={"against": found, "figures": sure()})))
+    assert reader.run("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert len(reader.all(".since.broke li")) == 10
+    assert reader.one(".since.broke button").text == "… and 30 more: list them below"
+    for selector in (".since h3", ".flips li", ".compared td.no", ".compared td small", ".figures td"):
+        assert contrast(reader.color(".run", "background-color"), reader.color(selector, "color")) >= 4.5, selector
+
+
+def test_hostile_names_are_texts_wherever_statistics_show_them(reader: Reader, tmp_path: Path) -> None:
+    names = [result.case.id for result in hostile_results()]
+    figure = compared(1.0, 0.0, "regressed", broke=flips(*names), broke_count=len(names), only_baseline=names)
+    figures = {"pass rate": figure, **{name: compared(0.1, 0.2, "improved") for name in names}}
+    target = {"baseline": NAMES[0], "candidate": NAMES[0], "same": False, "figures": figures}
+    found = against(targets=[{**target, "refused": dict.fromkeys(names, "<b>why</b>")}], named=HOSTILE["script"])
+    path = written(tmp_path, held_report(hostile_results(), totals={"against": found, "judges": []}))
+    reader.open(path)
+    assert reader.driver.title == "support/triage: gate missed"
+    assert reader.all("img, iframe, .run script, .run b") == []
+    assert len(reader.all(".since.broke li")) == 10
+    assert len(reader.all(".since.broke a")) == 10
+    assert (reader.requests, reader.problems) == ([path.as_uri()], [])
+
+
+def test_a_page_without_a_baseline_has_no_filter_for_it(reader: Reader, page: Path) -> None:
+    reader.open(page)
+    assert not reader.one("#since").is_displayed()
+    assert reader.all(".since, .compared, .figures") == []

@@ -8,11 +8,13 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 from promptstudio.evals.report.html import MAX_TEXT, write
 from promptstudio.evals.report.schema import RunReport
+from promptstudio.evals.trend import points_of
 from tests.evals.report_samples import HOSTILE, case_result, hostile_results, one_of_each, renamed, reported
 
 
@@ -111,3 +113,12 @@ def test_several_runs_are_on_one_page() -> None:
     assert [run["suite"] for run in page.data("runs")] == ["support/triage", "other"]
     assert [row["run"] for row in page.data("results")] == [0] * 10 + [1] * 10
     assert next(text for _, text in page.of("title")) == "support/triage, other: gate missed"
+
+
+def test_the_runs_of_a_suite_stand_in_the_page_as_points_of_a_trend_and_one_alone_does_not() -> None:
+    report = reported(one_of_each())
+    runs = [replace(report.run, id=f"{number}", commit=f"{number}" * 40) for number in (2, 1)]
+    for many in (1, 2):
+        page = page_of(replace(report, trend=points_of(runs[:many], last=9)))
+        [run] = page.data("runs")
+        assert [point["commit"][:2] for point in run["trend"]] == ([] if many == 1 else ["11", "22"])

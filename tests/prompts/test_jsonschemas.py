@@ -146,3 +146,10 @@ def test_every_keyword_of_draft_7_is_known() -> None:
 def test_subschemas_finds_schemas_wherever_they_stand() -> None:
     schema = {"items": [{"title": "a"}], "not": {"title": "b"}, "dependencies": {"x": ["y"], "z": {"title": "c"}}}
     assert {part["title"] for _, part in subschemas(schema) if "title" in part} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(("value", "says"), [(float("nan"), 2), (float("inf"), 1), (True, 0), ("a", 0), (0.5, 0)])
+def test_what_is_not_a_number_is_within_no_limits(value: Any, says: int) -> None:
+    found = value_problems({"minimum": 0, "maximum": 1}, value)
+    assert [path for path, _ in found] == [()] * says
+    assert all("must be at " in message for _, message in found)

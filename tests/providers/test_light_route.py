@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -270,3 +271,21 @@ async def test_one_answer_that_cannot_be_priced_leaves_its_model_its_price(tmp_p
             await complete(asking)
         server.said = ANSWERS["known price"]
         assert (await complete(asking)).cost_usd
+
+
+async def test_the_light_way_takes_no_thread_and_the_other_one_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, handed = asyncio.get_running_loop(), list[bool]()
+    original = loop.run_in_executor
+
+    def run_in_executor(*arguments: Any) -> Any:
+        handed.append(litellm_wire._has_light_route)
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "run_in_executor", run_in_executor)
+    with Saying(next(iter(ANSWERS.values()))) as server:
+        for is_light in (True, False):
+            monkeypatch.setattr(litellm_wire, "_has_light_route", is_light)
+            await complete(asked(tmp_path, server.url))
+    assert set(handed) == {False}

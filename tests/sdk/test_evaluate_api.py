@@ -16,7 +16,9 @@ import pytest
 import promptstudio
 from promptstudio.errors import CheckFailed, MissingExtraError, NotFoundError, NothingSelected, PromptStudioError
 from promptstudio.history import open_history
+from promptstudio.sdk.notebook import report_html
 from tests.conftest import Project
+from tests.evals.report_samples import NAMES, against, compared, flips, held_report
 
 SUITE = """\
 name: greeting
@@ -210,3 +212,43 @@ def test_a_long_list_of_failures_is_cut_with_a_word_about_the_rest(project: Proj
     html = report._repr_html_()
     assert html.count("✗ fail") == 20
     assert "report.failures()" in html
+
+
+def test_a_report_has_figures_with_intervals_and_no_baseline_where_there_is_none(suite: Project) -> None:
+    report = promptstudio.evaluate("evals/greet.yaml")
+    rate = report.figures["pass_rate"]
+    assert (rate["estimate"], rate["n"]) == (pytest.approx(2 / 3), 6)
+    assert 0 < rate["lower"] < rate["estimate"] < rate["upper"] < 1
+    assert report.against is None
+    html = report._repr_html_()
+    assert "95% interval" in html
+    assert "Broke since" not in html
+
+
+def test_a_report_shows_what_broke_since_the_baseline(suite: Project) -> None:
+    suite.write("evals/greet.yaml", (suite.root / "evals/greet.yaml").read_text() + "gate: {baseline: main}\n")
+    suite.commit("a suite with a baseline")
+    before = (suite.root / "prompts/greet.yaml").read_text()
+    suite.write("prompts/greet.yaml", before.replace("hello", "goodbye"))
+    report = promptstudio.evaluate("evals/greet.yaml", prompts=["greet"])
+    assert report.against is not None
+    [target] = report.against["targets"]
+    assert target["figures"]["pass rate"]["broke_count"] > 0
+    broke = [flip["case"] for flip in target["figures"]["pass rate"]["broke"]]
+    page = Page(report._repr_html_())
+    assert "Broke since main" in page.text
+    assert broke[0] in page.text
+    assert {tag for tag, _ in page.tags} <= {
+        *("div", "p", "strong", "span", "table", "thead", "tbody", "tr", "th", "td", "small", "br", "code", "bdi")
+    }
+
+
+def test_hostile_names_of_a_baseline_and_its_cases_are_texts_in_a_notebook() -> None:
+    evil = "<script>x</script>\u202e"
+    figure = compared(1.0, 0.0, "regressed", broke=flips(evil), mended=flips(evil), broke_count=9, mended_count=9)
+    target = {"baseline": evil, "candidate": NAMES[0], "same": False, "figures": {"pass rate": figure, evil: figure}}
+    found = against(named=evil, targets=[{**target, "refused": {evil: evil}}])
+    html = report_html(held_report(totals={"against": found}), evil, is_met=False)
+    assert "<script" not in html
+    assert "\u202e" not in html
+    assert "and 8 more" in html

@@ -291,6 +291,7 @@ def test_answers_are_recorded_and_replayed(tests: Bench) -> None:
     result = tests.run("evals")
     result.assert_outcomes(errors=2, passed=4, failed=1)
     result.stdout.fnmatch_lines(["*record*"])
+    result.stdout.fnmatch_lines(["repeat: ps eval evals/greet.yaml --case * --replay tapes"])
 
 
 def test_another_model_is_asked_where_one_is_named(tests: Bench) -> None:

@@ -21,7 +21,7 @@ from promptstudio.errors import (
     RateLimitError,
 )
 from promptstudio.evals.judge.schema import Bill, JudgeModel
-from promptstudio.evals.limits import Accounts
+from promptstudio.evals.limits import Accounts, Judging, judging_of_task
 from promptstudio.prompts.prompt import OutputSpec, Prompt
 from promptstudio.providers.connect import route_for
 from promptstudio.runner import Runner, RunOptions, plan_run
@@ -82,8 +82,9 @@ class JudgeCaller:
             route_for(judge.model, self.runner.settings, self.runner.env, without_secrets=is_offline)
         )
         tries = 0
+        judging = judging_of_task.get() or Judging()
         while True:
-            async with account.slot():
+            async with account.slot(judging):
                 outcome = await self.runner.run_plan(plan, options)
             bill.add(outcome.result)
             self.total.add(outcome.result)

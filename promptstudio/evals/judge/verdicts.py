@@ -113,7 +113,7 @@ async def _llm_rubric(judge: _Judge, subject: Subject, assertion: Assertion, _: 
     )
     score = float(said["score"])
     if not 0 <= score <= 1:  # also where it is NaN
-        return broken(f"the judge gave the score {number(score)}, which is outside of 0 to 1", actual=subject.text)
+        raise BadAnswerError(f"it gave the score {number(score)}, which is outside of 0 to 1")
     threshold = assertion.threshold
     holds = bool(said["pass"]) and (threshold is None or score >= threshold - _SURE)
     return _verdict(judge, subject, holds, score, said["reason"], threshold, pass_=bool(said["pass"]))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.against import Held, held_of
 from promptstudio.evals.report.data import line_of
 from promptstudio.evals.report.schema import RunReport
 from promptstudio.evals.report.texts import answer_text
@@ -23,6 +24,7 @@ _BEFORE = ("run", "suite", "case", "prompt", "model", "repeat", "outcome", "scor
 _AFTER = (
     *("expected_output", "answer", "error_kind", "cost_usd", "latency_ms", "input_tokens", "output_tokens"),
     *("cached", "reused", "tags", "file", "line", "request_id", "cluster", "judge_usd", "judged_by"),
+    "since_baseline",
 )
 
 
@@ -34,8 +36,9 @@ def write(reports: Sequence[RunReport], out: TextIO) -> None:
     header = [*_BEFORE, *(f"inputs.{name}" for name in inputs), *_AFTER, *(f"metrics.{name}" for name in metrics)]
     table.writerow(cell(name) for name in header)
     for report in reports:
+        held = held_of(report.run.totals)
         for result in report.results:
-            table.writerow(cell(value) for value in _row(report, result, inputs, metrics))
+            table.writerow(cell(value) for value in _row(report, result, inputs, metrics, held))
 
 
 def cell(value: Any) -> str:
@@ -51,8 +54,11 @@ def cell(value: Any) -> str:
     return f"'{text}" if text.lstrip(" \u00a0\u200b\u200e\u200f\ufeff").startswith(_FORMULA) else text
 
 
-def _row(report: RunReport, result: CaseResult, inputs: Sequence[str], metrics: Sequence[str]) -> Iterator[Any]:
+def _row(
+    report: RunReport, result: CaseResult, inputs: Sequence[str], metrics: Sequence[str], held: Held | None
+) -> Iterator[Any]:
     case, answer = result.case, result.answer
+    flip = held.flip_of(result) if held is not None else None
     yield from (report.run.id, report.run.suite, case.id, result.prompt, result.model, result.repeat)
     yield from (result.outcome, result.score, result.reason)
     yield from (case.inputs.get(name) for name in inputs)
@@ -64,6 +70,7 @@ def _row(report: RunReport, result: CaseResult, inputs: Sequence[str], metrics: 
     yield answer.usage.output_tokens if answer else None
     yield from (result.cached, result.reused, ", ".join(case.tags), case.file, case.line, result.request_id)
     yield from (case.cluster, None if result.judge_usd is None else float(result.judge_usd), _judged_by(result.scores))
+    yield flip.side if flip is not None else None
     yield from (result.metrics.get(name) for name in metrics)
 
 

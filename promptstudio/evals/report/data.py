@@ -68,14 +68,25 @@ def run_object(report: RunReport) -> Data:
         "output_tokens": figures.totals.get("output_tokens"),
         "latency_ms": _rounded(figures.latency_ms),
         "metrics": dict(figures.metrics),
+        "figures": run.totals.get("figures"),
+        "against": run.totals.get("against"),
         "checks": [
-            {"name": one.name, "scope": one.scope, "wanted": one.wanted, "found": one.found, "met": one.is_met}
+            {
+                "name": one.name,
+                "scope": one.scope,
+                "wanted": one.wanted,
+                "found": one.found,
+                "met": one.is_met,
+                "inconclusive": one.is_inconclusive,
+                "note": one.note,
+            }
             for one in figures.checks
         ],
         "targets": [_target_object(target) for target in figures.targets],
         "selection": dict(run.options.get("selection", {})),
         "judge": dict(run.judge),
         "judges": [{**row, "agreement": agreement_text(row)} for row in run.totals.get("judges", ())],
+        "makers": [{"metric": metric, **maker._asdict()} for metric, maker in figures.makers],
         "baseline": run.baseline,
     }
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.report.schema import Figures, TargetFigures
+from promptstudio.evals.series import Maker, flat_scores
 from promptstudio.evals.totals import OUTCOMES, Totals, totals_data
 from promptstudio.prompts.secrets import redact
 
 MAX_INPUT_NAMES = 500
+MAX_MAKERS = 200
 _SHARES = (50, 90, 95, 99)
 
 
@@ -24,6 +26,7 @@ class _Tally:
         self.parts: dict[tuple[str, str], tuple[Totals, list[float]]] = {}
         self.names: dict[str, None] = {}
         self.kinds: Counter[str] = Counter()
+        self.makers: dict[tuple[str, Maker], None] = {}
         self.seconds = 0.0
 
     def add(self, result: CaseResult) -> None:
@@ -37,6 +40,10 @@ class _Tally:
             self.names.update(dict.fromkeys(map(str, result.case.inputs)))
         if result.error is not None:
             self.kinds[result.error.kind] += 1
+        for score in flat_scores(result.scores):
+            if score.engine is not None and len(self.makers) < MAX_MAKERS:
+                maker = Maker(score.engine, score.engine_version, score.settings_hash, score.judge)
+                self.makers[score.metric or score.name, maker] = None
 
 
 def figures_of(run: RunRecord, results: Iterable[CaseResult]) -> Figures:
@@ -61,6 +68,7 @@ def figures_of(run: RunRecord, results: Iterable[CaseResult]) -> Figures:
         targets=tuple(_target(*key, *part) for key, part in tally.parts.items()),
         input_names=tuple(list(tally.names)[:MAX_INPUT_NAMES]),
         error_kinds=dict(tally.kinds.most_common()),
+        makers=tuple(tally.makers),
     )
 
 

@@ -1,7 +1,8 @@
 """Runs → workflow commands of GitHub Actions, which it shows as annotations on lines of files.
 
-On the prompt file: how many of its cases are not good. On each case: why. GitHub shows ten errors and ten warnings of a
-step and drops the others, so what is left out is said in the last line. Where the gate is met they are warnings.
+On each case that broke since the baseline: why. On the prompt file: how many of its cases are not good. Then on each
+other case: why. GitHub shows ten errors and ten warnings of a step and drops the others, so what is left out is said in
+the last line. Where the gate is met they are warnings.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.against import held_of
 from promptstudio.evals.report.schema import RunReport
 from promptstudio.evals.report.texts import one_line, title_of
 from promptstudio.output.terminal import safe_text
@@ -74,19 +76,25 @@ def _found(report: RunReport) -> tuple[list[Annotation], int]:
         found.append(Annotation("error", report.run.suite, report.run.suite_file, 1, [report.figures.sentence]))
     cases: dict[tuple[str | None, int | None, str], Annotation] = {}
     prompts: dict[tuple[str, str], Annotation] = {}
+    broken: dict[tuple[str | None, int | None, str], Annotation] = {}
     left_out = 0
+    held = held_of(report.run.totals)
     for result in report.results:
         if result.outcome in ("pass", "skipped"):
             continue
         _add_to_prompt(prompts, report, result, level)
         key = (result.case.file, result.case.line, result.case.id)
-        if key not in cases and len(cases) > 2 * MAX_OF_A_KIND:
+        flip = held.flip_of(result) if held is not None else None
+        since = f" since {held.named}" if held is not None and flip is not None and flip.side == "broke" else ""
+        told = broken if since or key in broken else cases
+        if key not in told and len(told) > 2 * MAX_OF_A_KIND:
             left_out += 1
             continue
         worst: Level = level if result.outcome != "unscored" else "warning"
-        one = cases.setdefault(key, Annotation(worst, f"{result.outcome}: {result.case.id}", *key[:2]))
+        title = f"{'broke' + since if since else result.outcome}: {result.case.id}"
+        one = told.setdefault(key, Annotation(worst, title, *key[:2]))
         one.add(f"{result.prompt} · {result.model}: {result.reason}")
-    return [*found, *prompts.values(), *cases.values()], left_out
+    return [*found, *broken.values(), *prompts.values(), *cases.values()], left_out
 
 
 def _add_to_prompt(

@@ -11,19 +11,24 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from typing import Any, TextIO, cast
 
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.against import Held, held_of
 from promptstudio.evals.report.data import Data, line_of, result_object, run_object, suites_of, without_nothing
 from promptstudio.evals.report.repeat import repeat_command
 from promptstudio.evals.report.schema import RunReport
+from promptstudio.evals.report.sure import confidence_of, judged_by, repeated_figures, sure_figures
+from promptstudio.evals.trend import TrendPoint
 from promptstudio.output.terminal import safe_cell
 
 MAX_TEXT = 100_000
 """Characters of one text on the page. One that is longer is cut, and says so."""
 CHUNK = 250
+MAX_ROWS = 100
 _ASSETS = files("promptstudio.evals.report") / "assets"
 _ESCAPED = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
@@ -56,7 +61,8 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _title(reports: Sequence[RunReport]) -> str:
-    verdict = "gate met" if all(report.figures.is_met for report in reports) else "gate missed"
+    is_met = all(report.figures.is_met for report in reports)
+    verdict = " and ".join(dict.fromkeys(report.met_words for report in reports)) if is_met else "gate missed"
     return f"{suites_of(reports)}: {verdict}"
 
 
@@ -76,11 +82,12 @@ def _sha256(text: str) -> str:
 
 def _data(reports: Sequence[RunReport]) -> Iterator[str]:
     """Yield the elements that hold the data: the runs, and results some at a time."""
-    yield _element("runs", [run_object(report) for report in reports])
+    yield _element("runs", [_run(report) for report in reports])
     for number, report in enumerate(reports):
+        held = held_of(report.run.totals)
         chunk: list[Data] = []
         for result in report.results:
-            chunk.append(_row(number, report, result))
+            chunk.append(_row(number, report, result, held))
             if len(chunk) == CHUNK:
                 yield _element("results", chunk)
                 chunk = []
@@ -88,17 +95,68 @@ def _data(reports: Sequence[RunReport]) -> Iterator[str]:
             yield _element("results", chunk)
 
 
+def _run(report: RunReport) -> Data:
+    more = {"met_words": report.met_words, "trend": _trend(report), "shown": _shown(report)}
+    return {**run_object(report), **more}
+
+
+def _trend(report: RunReport) -> list[Data]:
+    """Return the points of the plot; one alone is no trend."""
+    points = list(report.trend)
+    return [_point(point) for point in points] if len(points) > 1 else []
+
+
+def _point(point: TrendPoint) -> Data:
+    run = point.run
+    return {
+        "id": run.id,
+        "at": run.created_at.isoformat(),
+        "commit": run.commit,
+        "dirty": run.dirty,
+        "pass_rate": dict(point.pass_rate),
+        "metrics": {name: dict(figure) for name, figure in point.metrics.items()},
+    }
+
+
 def _element(kind: str, value: Any) -> str:
     return f'<script type="application/json" data-kind="{kind}">{line_of(value).translate(_ESCAPED)}</script>\n'
 
 
-def _row(number: int, report: RunReport, result: CaseResult) -> Data:
+def _shown(report: RunReport) -> Data:
+    """Return what the page says of how sure the figures are, in the words of the other reports."""
+    totals = report.run.totals
+    held = held_of(totals)
+    return {
+        "confidence": confidence_of(totals),
+        "figures": [asdict(row) for row in sure_figures(totals)[:MAX_ROWS]],
+        "repeats": [asdict(row) for row in repeated_figures(totals)[:MAX_ROWS]],
+        "judged": [asdict(row) for row in judged_by(report)],
+        "held": _held(held) if held is not None else None,
+    }
+
+
+def _held(held: Held) -> Data:
+    return {
+        "named": held.named,
+        "run": held.run,
+        "commit": held.commit,
+        "confidence": held.confidence,
+        "broke": held.count("broke"),
+        "mended": held.count("mended"),
+        "new_prompts": list(held.new_prompts),
+        "pairings": [asdict(pairing) for pairing in held.pairings[:MAX_ROWS]],
+    }
+
+
+def _row(number: int, report: RunReport, result: CaseResult, held: Held | None) -> Data:
     data = result_object(result)
     data["case"] = without_nothing(data["case"])
     data["scores"] = [_score(score, data["answer"]) for score in data["scores"]]
     data["answer"] = without_nothing(data["answer"]) if data["answer"] else None
     data["earlier_answers"] = [without_nothing({**each, "messages": None}) for each in data["earlier_answers"]]
     data["again"] = repeat_command(report.run, result)
+    if held is not None and (flip := held.flip_of(result)) is not None:
+        data |= {"since": flip.side, "change": flip.change}
     return cast("Data", _short({"run": number, **without_nothing(data)}))
 
 

@@ -16,7 +16,9 @@ from datetime import UTC
 from typing import IO, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
+from promptstudio.evals.gate import Check
 from promptstudio.evals.records import CaseResult
+from promptstudio.evals.report.against import Held, held_of, since_text
 from promptstudio.evals.report.repeat import repeat_command
 from promptstudio.evals.report.schema import RunReport, TargetFigures
 from promptstudio.evals.report.texts import answer_text, cut, news_of, one_line, title_of, value_text
@@ -52,11 +54,12 @@ def _count(gates: Sequence[Sequence[tuple[str, str]]], element: str) -> int:
 
 def _write_targets(report: RunReport, out: TextIO) -> None:
     """Write the suites, each whole, in one pass: results come in the order they ended, and wait in temporary files."""
+    held = held_of(report.run.totals)
     with ExitStack() as opened:
         waiting = {(target.prompt, target.model): opened.enter_context(_spool()) for target in report.figures.targets}
         for result in report.results:
             if (spool := waiting.get((result.prompt, result.model))) is not None:
-                spool.write(_testcase(report, result))
+                spool.write(_testcase(report, result, held))
         for target in report.figures.targets:
             _write_target(report, target, waiting[target.prompt, target.model], out)
 
@@ -97,14 +100,15 @@ def _properties(report: RunReport, target: TargetFigures) -> list[tuple[str, str
     return [(name, value) for name, value in found if value]
 
 
-def _testcase(report: RunReport, result: CaseResult) -> str:
+def _testcase(report: RunReport, result: CaseResult, held: Held | None) -> str:
     seconds = _seconds((result.latency_ms or 0.0) / 1000)
     head = f"<testcase{_attribute('name', title_of(result))}{_attribute('classname', _class_of(result))}"
     body = ""
     if (element := _ELEMENTS.get(result.outcome)) is not None:
-        message = one_line(result.reason or result.outcome, MAX_MESSAGE)
+        since = since_text(held, result)
+        message = one_line(": ".join(filter(None, (since, result.reason or result.outcome))), MAX_MESSAGE)
         body = f"<{element}{_attribute('type', _type_of(result))}{_attribute('message', message)}>"
-        body += f"{xml_text(_detail(report, result))}</{element}>\n"
+        body += f"{xml_text(_detail(report, result, since))}</{element}>\n"
     if result.answer is not None:
         body += f"<system-out>{xml_text(cut(_conversation(result), MAX_OUTPUT))}</system-out>\n"
     return f"{head}{_attribute('time', seconds)}>\n{body}</testcase>\n"
@@ -123,9 +127,9 @@ def _type_of(result: CaseResult) -> str:
     return result.outcome
 
 
-def _detail(report: RunReport, result: CaseResult) -> str:
+def _detail(report: RunReport, result: CaseResult, since: str) -> str:
     """Return all there is to know of a case that is no pass."""
-    case, parts = result.case, []
+    case, parts = result.case, [since] if since else []
     if case.file:
         parts.append(f"{case.file}:{case.line}" if case.line else case.file)
     if result.error is not None:
@@ -152,17 +156,28 @@ def _conversation(result: CaseResult) -> str:
 def _gate_cases(report: RunReport) -> list[tuple[str, str]]:
     """Return name and content of a test for each limit of the gate, and of one for the run itself."""
     found = [
-        (
-            f"{check.scope}: {check.name}" if check.scope else check.name,
-            "" if check.is_met else f"<failure{_attribute('type', 'gate')}{_attribute('message', str(check))}/>\n",
-        )
+        (f"{check.scope}: {check.name}" if check.scope else check.name, _check_body(check))
         for check in report.figures.checks
     ]
-    is_explained = report.figures.is_met or (report.run.exit_code == 1 and any(body for _, body in found))
-    sentence = one_line(report.figures.sentence, MAX_MESSAGE)
+    is_explained = report.figures.is_met or (
+        report.run.exit_code in (1, 6) and any("<failure" in each for _, each in found)
+    )
     kind = f"exit code {report.run.exit_code}" if report.run.exit_code is not None else "no end"
-    run = "" if is_explained else f"<error{_attribute('type', kind)}{_attribute('message', sentence)}/>\n"
-    return [*found, ("the run reaches its end", run)]
+    sentence = report.figures.sentence
+    message = one_line(sentence, MAX_MESSAGE)
+    run = "" if is_explained else f"<error{_attribute('type', kind)}{_attribute('message', message)}/>\n"
+    return [*found, ("the run reaches its end", f"{run}<system-out>{xml_text(sentence)}</system-out>\n")]
+
+
+def _check_body(check: Check) -> str:
+    """Return what was found: of a limit that is missed as a failure, of any other as output."""
+    note = f" ({check.note})" if check.note else ""
+    found = one_line(f"{check.name} {check.found}{note}, wanted {check.wanted}", MAX_MESSAGE)
+    if not check.is_met:
+        kind = "inconclusive" if check.is_inconclusive else "gate"
+        scope = f"{check.scope}: " if check.scope else ""
+        return f"<failure{_attribute('type', kind)}{_attribute('message', scope + found)}/>\n"
+    return f"<system-out>{xml_text(f'unsure: {found}' if check.is_inconclusive else found)}</system-out>\n"
 
 
 def _write_gate(report: RunReport, cases: Sequence[tuple[str, str]], out: TextIO) -> None:

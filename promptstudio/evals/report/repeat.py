@@ -25,6 +25,7 @@ class Repeat:
     more: tuple[str, ...] = ()
     has_prompt: bool = True
     has_model: bool = False
+    names_model: bool = True
     is_part: bool = False
 
     def command(self, result: CaseResult, targets: Iterable[tuple[str, str]]) -> str:
@@ -33,13 +34,15 @@ class Repeat:
         words = [self.program, *self.words, *_option("--case", case_pattern(result.case.id))]
         if self.has_prompt and (self.is_part or len(prompts) > 1):
             words += _option("--prompt", result.prompt)
-        if self.has_model or len(models) > 1:
+        if self.names_model and (self.has_model or len(models) > 1):
             words += _option("-m", result.model)
         return " ".join(shlex.quote(word) for word in (*words, *self.more))
 
 
 def repeat_of_run(run: RunRecord, program: str = "ps") -> Repeat:
     """Return how a case of a stored run is evaluated again from the root of its project."""
+    if "ab" in run.totals:  # a side is no prompt of the suite: what it said can be looked at
+        return Repeat(program, ("runs", "show", run.id[:18]), has_prompt=False, names_model=False)
     has_model = bool(run.options.get("models"))
     if run.suite.endswith(TESTS):
         return Repeat(program, ("test", run.suite.removesuffix(TESTS)), has_prompt=False, has_model=has_model)

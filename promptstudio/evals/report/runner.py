@@ -14,6 +14,9 @@ from promptstudio.evals.report.formats import reporter_for
 from promptstudio.evals.report.place import added_text, replaced_file
 from promptstudio.evals.report.schema import ReportRequest, RunReport
 from promptstudio.evals.store import EvalStore
+from promptstudio.evals.trend import TrendPoint, points_of
+
+MAX_RUNS, MAX_POINTS = 500, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,24 @@ class StoredResults:
         return map(clean_result, self.store.results(self.run))
 
 
+@dataclass(frozen=True, slots=True)
+class StoredTrend:
+    """The points of a suite up to a run, oldest first; read where a report shows them."""
+
+    store: EvalStore
+    run: RunRecord
+
+    def __iter__(self) -> Iterator[TrendPoint]:
+        runs = self.store.runs(suite=self.run.suite, limit=MAX_RUNS)
+        return iter(points_of([one for one in runs if one.id <= self.run.id], last=MAX_POINTS))
+
+
 def report_of(store: EvalStore, run: RunRecord) -> RunReport:
     """Return a run as reporters want it."""
     figures = figures_of(run, store.results(run))
-    return RunReport(run, StoredResults(store, run), figures, root=store.path.parent.parent)
+    return RunReport(
+        run, StoredResults(store, run), figures, root=store.path.parent.parent, trend=StoredTrend(store, run)
+    )
 
 
 def write_reports(

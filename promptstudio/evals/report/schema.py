@@ -11,6 +11,8 @@ from typing import Any, TextIO
 from promptstudio.evals.gate import Check
 from promptstudio.evals.records import CaseResult, RunRecord
 from promptstudio.evals.schema import Outcome
+from promptstudio.evals.series import Maker
+from promptstudio.evals.trend import TrendPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Figures:
     """A run in numbers, and its verdict.
 
     `is_met` is true only for a run that reached its end and whose gate is met. `totals` is what `totals_data` makes of
-    the run. `input_names` are the names of all inputs, in the order in which they came.
+    the run. `input_names` are the names of all inputs, in the order in which they came. `makers` are metrics with
+    who made their scores, where that was an engine or a judge.
     """
 
     is_met: bool
@@ -55,6 +58,7 @@ class Figures:
     targets: tuple[TargetFigures, ...] = ()
     input_names: tuple[str, ...] = ()
     error_kinds: Mapping[str, int] = field(default_factory=dict)
+    makers: tuple[tuple[str, Maker], ...] = ()
 
     @property
     def count(self) -> int:
@@ -69,13 +73,19 @@ class Figures:
 class RunReport:
     """One run to report. `results` can be iterated again and again; they stream, so do not make a list of them.
 
-    `root` is the folder from which the files of cases are named.
+    `root` is the folder from which the files of cases are named, `trend` the stored runs of the suite up to this one.
     """
 
     run: RunRecord
     results: Iterable[CaseResult]
     figures: Figures
     root: Path | None = None
+    trend: Iterable[TrendPoint] = ()
+
+    @property
+    def met_words(self) -> str:
+        """What a run that is met says of itself; sides that were held against each other have no gate."""
+        return "compared" if "ab" in self.run.totals else "gate met"
 
 
 Reporter = Callable[[Sequence[RunReport], TextIO], None]

@@ -1,16 +1,24 @@
-"""People's labels against a judge that is a real HTTP server: agreement, bias, what is kept, and what a gate makes of it."""
+"""People's labels against a judge that is a real HTTP server: agreement, bias, what is kept, and what a gate sees."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from promptstudio.cli.main import main
-from promptstudio.evals.calibrations import read_calibrations
-from promptstudio.evals.suite import suite_paths
+from promptstudio.errors import Interrupted
+from promptstudio.evals.assertions.assertion import Assertion, Judging
+from promptstudio.evals.calibrate import CalibrateOptions, opened_judging
+from promptstudio.evals.calibrations import Agreed, Known, kappa_checks, read_calibrations
+from promptstudio.evals.human_labels import read_labels
+from promptstudio.evals.judge.schema import JudgeModel, Panel
+from promptstudio.evals.label_units import units_of
+from promptstudio.evals.plan import plan_suite
+from promptstudio.evals.selection import Selection
+from promptstudio.evals.suite import load_suite, suite_paths
 
 if TYPE_CHECKING:
     from conftest import Judged
@@ -42,10 +50,12 @@ def kind_to(*names: str) -> Callable[[Question], Said]:
     return say
 
 
+def lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
 def rows(labels: Mapping[str, Any]) -> str:
-    return "".join(
-        json.dumps({"case": name, "label": label}, ensure_ascii=False) + "\n" for name, label in labels.items()
-    )
+    return lines({"case": name, "label": label} for name, label in labels.items())
 
 
 class Line:
@@ -149,7 +159,7 @@ def test_a_gate_with_min_kappa_over_nothing_judged_is_missed(line: Callable[...,
 
 def test_a_calibration_is_shown_beside_the_scores_of_its_judge(line: Callable[..., Line]) -> None:
     ps = line(kind_to("Ada"), suite(["Ada", "Bob"]))
-    assert "judge/strict on polite: not calibrated" in ps("eval")[2]
+    assert "judge/strict: not calibrated" in ps("eval")[2]
     ps.write("labels.jsonl", rows({"Ada": True, "Bob": False}))
     ps("judge", "calibrate", "labels.jsonl")
 
@@ -176,9 +186,8 @@ def test_answers_that_labels_bring_along_are_judged_and_paid_once(line: Callable
     }
     ps.write(
         "labels/own.jsonl",
-        "".join(
-            json.dumps({"inputs": {"name": "Ada"}, "answer": text, "label": label, "rater": rater}, ensure_ascii=False)
-            + "\n"
+        lines(
+            {"inputs": {"name": "Ada"}, "answer": text, "label": label, "rater": rater}
             for text, label in answers.items()
             for rater in ("sara", "dan")
         ),
@@ -201,10 +210,7 @@ def test_graded_labels_are_held_against_scores_and_near_misses_count_less(line: 
         return {"reason": "counted", "pass": score >= 0.5, "score": score}
 
     ps = line(say)
-    ps.write(
-        "labels.jsonl",
-        "".join(json.dumps({"answer": f"answer {n}", "label": max(0.0, n / 10 - 0.1)}) + "\n" for n in range(11)),
-    )
+    ps.write("labels.jsonl", lines({"answer": f"answer {n}", "label": max(0.0, n / 10 - 0.1)} for n in range(11)))
     [one] = ps.json("judge", "calibrate", "labels.jsonl")["judgings"]
     assert one["scale"] == "graded"
     assert 0.9 < one["kappa"]["estimate"] < 1
@@ -225,16 +231,45 @@ def test_repeats_show_how_a_judge_contradicts_itself(line: Callable[..., Line]) 
     assert sorted(listed["disagreements"][0]["said"].split(", ")) == ["fail 0.5", "pass 0.5", "pass 0.5"]
 
 
+def test_a_verdict_by_another_rubric_is_not_taken_for_one_by_this(line: Callable[..., Line]) -> None:
+    ps = line(kind_to("Ada"), suite(["Ada", "Bob"]))
+    ps("eval")
+    ps.write("evals/judged.yaml", suite(["Ada", "Bob"]).replace("is kind", "is very kind"))
+    ps.write("labels.jsonl", rows({"Ada": True, "Bob": False}))
+    found = ps.json("judge", "calibrate", "labels.jsonl")
+    assert (found["calls"], found["cached"], found["reused"]) == (2, 0, 0)
+
+
+def test_a_calibration_at_one_threshold_says_nothing_of_another() -> None:
+    judging = Judging(Panel((JudgeModel("judge/strict"),)), None, "deepeval", "4", "abc")
+    at = {limit: Assertion("deepeval/bias", "deepeval/bias", threshold=limit, judging=judging) for limit in (0.5, 0.7)}
+    agreed = Agreed(0.9, 0.8, 0.95)
+    known = Known(
+        "abc", "deepeval/bias", "deepeval/bias", "judge/strict", None, 0.5, False, 90, 2, agreed, agreed, agreed,
+        0.95, "2026-11-21", "labels.jsonl", "d" * 32,
+    )  # fmt: skip
+    checks = kappa_checks(0.6, list(at.values()), {"abc": known})
+    assert [(check.is_met, check.found) for check in checks] == [(True, "0.90"), (False, "not calibrated")]
+
+
+def test_repeats_of_a_run_tell_how_a_judge_varies_without_a_call(line: Callable[..., Line]) -> None:
+    said = iter(range(1000))
+    text = suite(["Ada"]) + "repeats: 4\n"
+    ps = line(lambda _: {"reason": "so", "pass": next(said) % 2 == 0, "score": next(said) / 1000}, text)
+    ps("eval")
+    asked = len(ps.case.asked)
+    ps.write("labels.jsonl", rows({"Ada": True}))
+    found = ps.json("judge", "calibrate", "labels.jsonl", "--repeats", "2")
+    assert (found["calls"], found["reused"], len(ps.case.asked)) == (0, 4, asked)
+    repeats = found["judgings"][0]["repeats"]
+    assert (repeats["repeats"], repeats["variance"] > 0) == (4, True)
+
+
 def test_a_judge_that_likes_the_first_place_is_found_out(line: Callable[..., Line]) -> None:
     text = "prompt: greet\njudge: judge/strict\ncases: [{inputs: {name: Ada}}]\nassert: [{pairwise: the warmer one}]\n"
     ps = line(lambda _: {"reason": "it comes first", "winner": "first"}, text)
-    ps.write(
-        "labels.jsonl",
-        "".join(
-            json.dumps({"answer": f"Hi {n}", "expected_output": "Hello.", "label": bool(n % 2)}) + "\n"
-            for n in range(12)
-        ),
-    )
+    labels = ({"answer": f"Hi {n}", "expected_output": "Hello.", "label": bool(n % 2)} for n in range(12))
+    ps.write("labels.jsonl", lines(labels))
     [one] = ps.json("judge", "calibrate", "labels.jsonl")["judgings"]
     position = one["position"]
     assert (position["consistent"], position["decided"], position["favorite"]) == (0.0, 12, "first")
@@ -285,7 +320,7 @@ def test_prose_of_a_judge_is_no_verdict_and_is_told(line: Callable[..., Line]) -
 
     ps = line(say)
     labels = {"Hi": True, "Go": False, "an oddity": True}
-    ps.write("labels.jsonl", "".join(json.dumps({"answer": text, "label": one}) + "\n" for text, one in labels.items()))
+    ps.write("labels.jsonl", lines({"answer": text, "label": one} for text, one in labels.items()))
     [one] = ps.json("judge", "calibrate", "labels.jsonl")["judgings"]
     assert (one["no_verdict"], one["kappa"]["n"], one["kappa"]["estimate"]) == (1, 2, 1.0)
     assert any("no usable verdict on 1 of 3" in warning for warning in one["warnings"])
@@ -302,12 +337,78 @@ def test_people_who_all_say_the_same_leave_kappa_undefined_or_nothing(line: Call
     assert (code, "polite judge kappa not defined" in out) == (1, True)
 
 
-def test_max_cost_and_a_report(line: Callable[..., Line]) -> None:
-    ps = line(kind_to("Hi"))
-    ps.write("labels.jsonl", '{"answer": "Hi <b>there</b>", "label": true}\n{"answer": "Go", "label": false}\n')
-    code, _, err = ps("judge", "calibrate", "labels.jsonl", "--max-cost", "1")
-    assert (code, "no price is known for the judge" in err) in ((1, True), (0, False))
+def test_a_report_shows_the_figures_and_no_markup_of_others(line: Callable[..., Line]) -> None:
+    ps = line(kind_to("Hi"), suite().replace("metric: polite", "metric: <b>warm</b>"))
+    ps.write("labels.jsonl", lines([{"answer": "Hi there", "label": True}, {"answer": "Go", "label": False}]))
     code, out, _ = ps("judge", "calibrate", "labels.jsonl", "--report", "out/judge.md")
-    assert code == 0
-    assert "judge pass" in out
-    assert "| kappa | 1.00 |" in (ps.case.project.root / "out/judge.md").read_text(encoding="utf-8")
+    assert (code, "judge pass" in out) == (0, True)
+    text = (ps.case.project.root / "out/judge.md").read_text(encoding="utf-8")
+    assert "| kappa | 1.00 |" in text
+    assert "<b>" not in text
+
+
+def test_max_cost_stops_where_no_price_is_known_and_what_was_judged_is_kept(line: Callable[..., Line]) -> None:
+    ps = line(kind_to("Hi"))
+    ps.write("labels.jsonl", lines({"answer": f"Hi {n}", "label": bool(n % 2)} for n in range(80)))
+    code, _, err = ps("judge", "calibrate", "labels.jsonl", "--max-cost", "1", "--concurrency", "2")
+    asked = len(ps.case.asked)
+    assert (code, "no price is known for the judge" in err, 0 < asked < 80) == (1, True, True)
+    assert not (ps.case.project.root / "evals/calibrations.yaml").exists()
+    assert ps.json("judge", "calibrate", "labels.jsonl")["cached"] == asked
+
+
+async def test_after_an_interrupt_what_is_under_way_ends_and_the_rest_is_asked_later(judged: Make) -> None:
+    case = judged(kind_to("Hi"))
+    path = case.project.write("evals/judged.yaml", suite())
+    file = case.project.write("labels.jsonl", lines({"answer": f"Hi {n}", "label": True} for n in range(40)))
+    settings = case.project.settings()
+    plan = plan_suite(load_suite(path, settings), settings, Selection())
+    units = units_of(read_labels(file, "labels.jsonl").labels, plan.suite.assertions, "judged", None, ())
+    options = CalibrateOptions(concurrency=2)
+
+    with opened_judging(plan, settings, {}, options) as judging:
+        judging.watch = lambda done: judging.interrupt() if done == 1 else None
+        with pytest.raises(Interrupted, match="of 40 were judged"):
+            await judging.verdicts(units)
+    asked = len(case.asked)
+    assert 1 <= asked < 10
+
+    with opened_judging(plan, settings, {}, options) as judging:
+        found = await judging.verdicts(units)
+    assert (len(found.judged), len(case.asked), found.bill.cached) == (40, 40, asked)
+
+
+def test_answers_of_a_run_are_compared_with_those_of_the_other_prompt(line: Callable[..., Line]) -> None:
+    cases = "[{id: ada, inputs: {name: Ada}}, {id: نور, inputs: {name: نور}}]"
+    text = f"name: two\nprompts: [greet, ar/welcome]\ncases: {cases}\n"
+
+    def say(question: Question) -> Said:
+        is_arabic = "اكتب" in question.between("first")
+        return {"reason": "it is in Arabic", "winner": "first" if is_arabic else "second"}
+
+    ps = line(say, text + "assert: [{regex: .}]\n")
+    assert ps("eval")[0] == 0
+    ps.write("evals/judged.yaml", text + "judge: judge/strict\nassert: [{pairwise: the Arabic one}]\n")
+    answers = [(name, prompt) for name in ("ada", "نور") for prompt in ("greet", "ar/welcome")]
+    ps.write("labels.jsonl", lines({"case": name, "prompt": prompt, "label": True} for name, prompt in answers))
+    [one] = ps.json("judge", "calibrate", "labels.jsonl")["judgings"]
+    assert (one["answers"], one["no_verdict"], one["confusion"]["both_pass"]) == (4, 2, 2)
+    assert (one["position"]["consistent"], len(ps.case.asked)) == (1.0, 4)
+
+
+def test_a_recorded_judge_is_calibrated_without_a_call(line: Callable[..., Line]) -> None:
+    ps = line(kind_to("Hi"))
+    ps.write("labels.jsonl", lines([{"answer": "Hi", "label": True}, {"answer": "Go", "label": False}]))
+    first = ps.json("judge", "calibrate", "labels.jsonl", "--record", "cassettes")
+    again = ps.json("judge", "calibrate", "labels.jsonl", "--replay", "cassettes")
+    assert len(ps.case.asked) == 2
+    assert again["judgings"] == first["judgings"]
+
+
+def test_calls_of_a_calibration_stand_in_the_history(line: Callable[..., Line]) -> None:
+    ps = line(kind_to("Hi"))
+    ps.write("labels.jsonl", lines([{"answer": "Hi", "label": True}, {"answer": "Go", "label": False}]))
+    ps("judge", "calibrate", "labels.jsonl")
+    assert [row["prompt"] for row in ps.json("history")] == ["judge/llm-rubric"] * 2
+    ps("judge", "calibrate", "labels.jsonl", "--fresh", "--no-history")
+    assert len(ps.json("history")) == 2

@@ -80,7 +80,7 @@ async def test_a_verdict_becomes_a_score(
         ("This answer is lovely, I would pass it.", "did not fit"),
         (rubric(1.7), "did not fit"),
         (rubric(-1), "did not fit"),
-        (rubric(math.nan), "outside of 0 to 1"),
+        (rubric(math.nan), "did not fit"),
         ({"reason": "no score", "pass": True}, "did not fit"),
         ({"pass": True, "score": 1, "reason": 7}, "did not fit"),
         ({}, "did not fit"),
@@ -98,7 +98,7 @@ async def test_what_a_judge_cannot_say_is_an_error_and_no_pass_and_no_zero(
     [result] = case.results()
     assert (result.outcome, result.score, result.scores[0].score) == ("error", None, None)
     assert reason in result.scores[0].reason
-    assert finished.exit_code != 0
+    assert finished.exit_code == 3
 
 
 async def test_a_judge_that_comes_to_its_senses_is_asked_again_and_believed(judged: Make) -> None:
@@ -163,6 +163,14 @@ async def test_a_prompt_of_the_project_takes_the_place_of_ours_and_changes_what_
     await case.run(suite("{llm-rubric: is kind}"))
     assert case.asked[-1].user == "Is Say hello to Ada in a warm way. by is kind good?"
     assert case.results()[0].scores[0].settings_hash != before
+
+
+async def test_a_score_out_of_range_that_a_prompt_of_the_project_allows_is_an_error_of_the_judge(judged: Make) -> None:
+    case = judged(lambda _: rubric(math.nan))
+    case.project.write("prompts/judge/llm-rubric.yaml", f'{SHAPE}prompt: "{{{{ rubric }}}} {{{{ answer }}}}"\n')
+    finished = await case.run(suite("{llm-rubric: is kind}"))
+    assert (finished.exit_code, case.results()[0].outcome) == (3, "error")
+    assert "it gave the score nan, which is outside of 0 to 1" in case.results()[0].reason
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,25 @@ def test_an_engine_of_a_version_we_do_not_know_is_said_to_be_one(
         assert f"deepeval {version} is not a version we know (4.3.*)" in warning
 
 
+def test_a_run_with_an_engine_of_a_version_we_do_not_know_says_so_once_and_tries(
+    project: Any, ps: Any, tmp_path: Path
+) -> None:
+    project.write(
+        "evals/greet.yaml",
+        "prompt: greet\ncases:\n  - {id: a, inputs: {name: Ada}, expected_output: Ada}\n"
+        "metrics:\n  - deepeval/exact_match\n",
+    )
+    env = {"PYTHONPATH": str(installed(tmp_path / "site", "5.0.0"))}
+    warning = "warning: deepeval 5.0.0 is not a version we know (4.3.*): its scores are labeled with it\n"
+
+    done = ps("eval", "greet", env=env)
+    checked = ps("eval", "greet", "--check", env=env)
+
+    assert done.err.count(warning) == 1
+    assert "ERROR: a" in done.err  # this one has no metric at all
+    assert (checked.code, checked.err) == (0, warning)
+
+
 def test_an_engine_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "deepeval", None)
     with pytest.raises(MissingExtraError) as caught:

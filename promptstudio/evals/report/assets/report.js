@@ -95,17 +95,164 @@
       make('div', { class: 'run-head' }, heading, make('span', { class: `verdict ${met ? 'met' : 'missed'}`, text: verdictOf(run) })),
       said(run.sentence, 'p', 'sentence'),
       make('p', { class: 'meta' }, ...facts.map((fact) => said(fact))),
-      ...(run.judges || []).map((judge) => make('p', { class: 'meta' }, said(`${judge.judge} on ${judge.metric}: ${judge.agreement}`))),
+      ...run.shown.judged.slice(0, 20).map((judged) => make('p', { class: 'meta' }, said(judgedText(judged)))),
+      ...flipsParts(run, number),
       split(run.counts, ''),
       tiles(run),
       grids,
+      comparedPart(run),
+      figuresPart(run),
+      trendSection(run),
     );
   }
 
+  // How sure it is: flips since the baseline, figures beside it, intervals, and who judged
+
+  const FLIPS = 10;
+  const VERDICTS = { improved: 'ok', regressed: 'no', inconclusive: 'unsure' };
+
+  function judgedText({ metric, judge, agreement, engine, settings }) {
+    const facts = [agreement, engine && `engine ${engine}`, settings && `settings ${settings.slice(0, 12)}`].filter(Boolean);
+    return `${judge ? `${judge} on ${metric}` : metric}: ${facts.join(' · ')}`;
+  }
+
+  function flipsParts(run, number) {
+    const held = run.shown.held;
+    if (!held) return [];
+    return ['broke', 'mended'].filter((side) => held[side]).map((side) => flipsPart(held, number, side));
+  }
+
+  /** The cases that came out differently: a link to each, with its reason, and a button that lists them below. */
+  function flipsPart(held, number, side) {
+    const flips = held.pairings.flatMap((pairing) => pairing.flips.filter((flip) => flip.side === side));
+    const title = make('h3', {}, side === 'broke' ? 'Broke since ' : 'Mended since ', said(held.named), `: ${whole(held[side])}`);
+    const list = make('ul', { class: 'flips' }, ...flips.slice(0, FLIPS).map((flip) => flipLine(flip, number, held.pairings.length > 1)));
+    const more = held[side] - Math.min(flips.length, FLIPS);
+    const button = make('button', { type: 'button', class: 'quiet', text: more > 0 ? `… and ${whole(more)} more: list them below` : 'List them below' });
+    button.addEventListener('click', () => {
+      state.since = side;
+      update();
+      byId('list').scrollIntoView({ block: 'start' });
+    });
+    return make('div', { class: `since ${side}` }, title, list, rows.some((row) => row.since === side) ? button : null);
+  }
+
+  function flipLine(flip, number, isNamed) {
+    const found = rows.filter((row) => row.run === number && row.since === flip.side && row.case.id === flip.case && `${row.prompt} · ${row.model}` === flip.target);
+    const row = found.find((each) => each.outcome !== 'pass') || found[0];
+    const name = row ? make('a', { href: `#case=${row.index}`, dir: 'auto', text: flip.case }) : said(flip.case);
+    const change = /^(pass → fail|fail → pass)$/.test(flip.change) ? null : ` ${flip.change}`;
+    const why = row && flip.side === 'broke' && row.reason ? [': ', ...reasonPieces(row, 200)] : [];
+    return make('li', {}, name, isNamed ? ' · ' : null, isNamed ? said(flip.target) : null, change, ...why);
+  }
+
+  function comparedPart(run) {
+    const held = run.shown.held;
+    if (!held) return null;
+    const isNamed = held.pairings.length > 1;
+    const body = make('tbody');
+    const notes = held.new_prompts.map((prompt) => `${prompt} is new, and is compared with nothing`);
+    for (const { target, figures, refused, unmatched } of held.pairings) {
+      if (isNamed && figures.length) body.append(groupRow(target, 5));
+      for (const one of figures) {
+        const difference = make('td', { class: 'number' }, one.difference, make('small', { text: one.interval }));
+        const means = [one.baseline, one.now].map((text) => make('td', { class: 'number', text }));
+        body.append(make('tr', {}, make('td', {}, said(one.name)), ...means, difference, make('td', { class: VERDICTS[one.kind] || '', text: one.verdict })));
+      }
+      const of = isNamed ? `${target}: ` : '';
+      for (const [name, why] of Object.entries(refused)) notes.push(`${of}${name} is not compared: ${why}`);
+      for (const { said: how, cases, more } of unmatched) notes.push(`${of}${how}: ${[...cases, ...(more ? [`${whole(more)} more`] : [])].join(', ')}`);
+    }
+    const names = ['Figure', [held.named, 'number'], ['Now', 'number'], [`Difference, ${held.confidence} interval`, 'number'], 'Verdict'];
+    const table = body.childElementCount ? make('table', { class: 'small-table' }, header(names), body) : make('p', { text: 'Nothing could be compared.' });
+    const heading = make('h3', {}, 'Against ', said(held.named));
+    return make('div', { class: 'compared' }, heading, table, ...notes.map((note) => said(note, 'p', 'meta')));
+  }
+
+  /** A row that says of which prompt and model those below are. */
+  const groupRow = (name, columns) => make('tr', {}, make('th', { scope: 'rowgroup', colspan: String(columns) }, said(name)));
+
+  function figuresPart(run) {
+    const { figures, repeats, confidence } = run.shown;
+    if (!figures.length && !repeats.length) return null;
+    const body = make('tbody');
+    let target = '';
+    for (const row of figures) {
+      if (row.target !== target) body.append(groupRow(row.target, 4));
+      target = row.target;
+      const numbers = [row.value, row.interval, row.cases].map((text) => make('td', { class: 'number', text }));
+      body.append(make('tr', {}, make('td', {}, said(row.name)), ...numbers));
+    }
+    const names = ['Figure', ['Value', 'number'], [`${confidence} interval`, 'number'], ['Cases', 'number']];
+    const lines = repeats.map((row) => said(`${row.target ? `${row.target}: ` : ''}${row.figures.map(([name, value]) => `${name} ${value}`).join(' · ')}`, 'p', 'meta'));
+    return make('div', { class: 'figures' }, make('h3', { text: 'Figures with intervals' }), make('table', { class: 'small-table' }, header(names), body), ...lines);
+  }
+
+  // The trend: a plot for the pass rate and one for each metric, over the stored runs of the suite
+
+  const WIDE = 640;
+  const HIGH = 150;
+  const EDGE = { left: 46, right: 12, top: 10, bottom: 24 };
+
+  function draw(tag, attributes, text) {
+    const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text !== undefined) element.textContent = text;
+    return element;
+  }
+
+  function trendSection(run) {
+    const points = run.trend || [];
+    if (points.length < 2) return null;
+    const section = make('div', { class: 'trend' }, make('h3', { text: 'Trend' }));
+    section.append(trendPlot(run, points, 'Pass rate', (point) => point.pass_rate, percent));
+    const names = [...new Set(points.flatMap((point) => Object.keys(point.metrics)))].slice(0, 6);
+    for (const name of names) {
+      const known = points.filter((point) => point.metrics[name] && point.metrics[name].estimate !== null);
+      if (known.length > 1) section.append(trendPlot(run, known, name, (point) => point.metrics[name], figure));
+    }
+    return section;
+  }
+
+  function trendPlot(run, points, name, of, shown) {
+    const rows = points.map((point) => {
+      const { estimate, lower, upper } = of(point);
+      return { point, estimate, lower: lower ?? estimate, upper: upper ?? estimate };
+    });
+    let low = Math.min(...rows.map((row) => row.lower));
+    let high = Math.max(...rows.map((row) => row.upper));
+    if (low === high) [low, high] = [low - 0.05, high + 0.05];
+    const x = (index) => EDGE.left + (index / (rows.length - 1)) * (WIDE - EDGE.left - EDGE.right);
+    const y = (value) => EDGE.top + (1 - (value - low) / (high - low)) * (HIGH - EDGE.top - EDGE.bottom);
+    const first = shown(rows[0].estimate);
+    const last = shown(rows[rows.length - 1].estimate);
+    const label = `${name}: ${rows.length} runs, from ${first} to ${last}`;
+    const plot = draw('svg', { viewBox: `0 0 ${WIDE} ${HIGH}`, role: 'img', 'aria-label': label, direction: 'ltr' });
+    for (const value of [low, (low + high) / 2, high]) {
+      plot.append(draw('line', { class: 'grid', x1: EDGE.left, x2: WIDE - EDGE.right, y1: y(value), y2: y(value) }));
+      plot.append(draw('text', { x: EDGE.left - 6, y: y(value) + 4, 'text-anchor': 'end' }, shown(value)));
+    }
+    plot.append(draw('polyline', { class: 'line', points: rows.map((row, index) => `${x(index)},${y(row.estimate)}`).join(' ') }));
+    rows.forEach((row, index) => {
+      const at = x(index);
+      plot.append(draw('line', { class: 'range', x1: at, x2: at, y1: y(row.lower), y2: y(row.upper) }));
+      const dot = draw('circle', { class: row.point.id === run.id ? 'dot now' : 'dot', cx: at, cy: y(row.estimate), r: row.point.id === run.id ? 5 : 3.5 });
+      dot.append(draw('title', {}, `${trendDate(row.point)} · ${trendCommit(row.point)}: ${shown(row.estimate)} (${shown(row.lower)} to ${shown(row.upper)})`));
+      plot.append(dot);
+    });
+    plot.append(draw('text', { x: EDGE.left, y: HIGH - 6 }, `${trendDate(rows[0].point)} · ${trendCommit(rows[0].point)}`));
+    const end = rows[rows.length - 1].point;
+    plot.append(draw('text', { x: WIDE - EDGE.right, y: HIGH - 6, 'text-anchor': 'end' }, `${trendDate(end)} · ${trendCommit(end)}`));
+    return make('figure', {}, make('figcaption', {}, said(name)), plot);
+  }
+
+  const trendDate = (point) => new Date(point.at).toLocaleDateString(undefined, { dateStyle: 'medium' });
+  const trendCommit = (point) => (point.commit ? `${point.commit.slice(0, 8)}${point.dirty ? '+' : ''}` : 'no commit');
+
   function verdictOf(run) {
-    if (run.gate_met) return '✓ Gate met';
+    if (run.gate_met) return `✓ ${run.met_words[0].toUpperCase()}${run.met_words.slice(1)}`;
     if (run.status !== 'finished') return `✗ ${run.status === 'running' ? 'No end' : run.status[0].toUpperCase() + run.status.slice(1)}`;
-    return `✗ ${{ 2: 'Cannot be judged', 3: 'Provider failed', 5: 'Nothing judged' }[run.exit_code] || 'Gate missed'}`;
+    return `✗ ${{ 2: 'Cannot be judged', 3: 'Provider failed', 5: 'Nothing judged', 6: 'Inconclusive' }[run.exit_code] || 'Gate missed'}`;
   }
 
   function split(counts, kind) {
@@ -123,10 +270,11 @@
   function tiles(run) {
     const tile = (name, value, note) => make('div', {}, make('dt', { text: name }), make('dd', {}, value, note ? make('small', { text: note }) : null));
     const counts = OUTCOMES.filter((outcome) => run.counts[outcome] && outcome !== 'pass').map((outcome) => `${whole(run.counts[outcome])} ${outcome}`);
+    const sure = run.shown.figures.find((row) => !row.target);
     const list = make(
       'dl',
       { class: 'tiles' },
-      tile('Pass rate', percent(run.pass_rate), `${whole(run.counts.pass || 0)} of ${whole(run.cases)}`),
+      tile('Pass rate', percent(run.pass_rate), `${whole(run.counts.pass || 0)} of ${whole(run.cases)}${sure ? `; ${run.shown.confidence} interval ${sure.interval}` : ''}`),
       tile('Not passed', whole(run.cases - (run.counts.pass || 0)), counts.join(', ') || 'none'),
       tile('Cost', run.unpriced ? `${dollars(run.known_cost_usd)} +` : dollars(run.cost_usd), costNote(run)),
       tile('Median latency', time(run.latency_ms.p50), `95 % within ${time(run.latency_ms.p95)}`),
@@ -148,13 +296,14 @@
   function checksTable(run) {
     const body = make('tbody');
     for (const check of run.checks) {
+      const [sign, word, kind] = !check.met ? ['✗', 'missed', 'no'] : check.inconclusive ? ['?', 'unsure', 'unsure'] : ['✓', 'met', 'ok'];
       body.append(
         make(
           'tr',
           {},
-          make('td', { class: check.met ? 'ok' : 'no', text: check.met ? '✓' : '✗', 'aria-label': check.met ? 'met' : 'missed' }),
+          make('td', { class: kind, text: sign, 'aria-label': word }),
           make('td', {}, said(check.scope ? `${check.scope}: ${check.name}` : check.name)),
-          make('td', { class: check.met ? '' : 'no', text: check.found }),
+          make('td', { class: check.met ? '' : 'no' }, said(check.found), check.note ? make('small', { class: 'said' }, said(` (${check.note})`)) : null),
           make('td', { text: check.wanted }),
         ),
       );
@@ -188,7 +337,7 @@
 
   // Filters and search
 
-  const state = { words: [], outcomes: new Set(), suite: '', prompt: '', model: '', tag: '', sort: null, down: false, page: 0 };
+  const state = { words: [], outcomes: new Set(), suite: '', prompt: '', model: '', tag: '', since: '', sort: null, down: false, page: 0 };
   const collator = new Intl.Collator(undefined, { numeric: true });
   const MARKS = /[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u200c-\u200f\u2066-\u2069]/g;
   const LETTERS = { ى: 'ي', ی: 'ي', ة: 'ه', ک: 'ك', ٱ: 'ا', ß: 'ss', ς: 'σ' };
@@ -232,6 +381,7 @@
     prompt: (row) => !state.prompt || row.prompt === state.prompt,
     model: (row) => !state.model || row.model === state.model,
     tag: (row) => !state.tag || (row.case.tags || []).includes(state.tag),
+    since: (row) => !state.since || row.since === state.since,
     words: (row) => state.words.every((word) => haystack(row).includes(word)),
   };
   const takesRow = (row, except) => Object.entries(takes).every(([name, take]) => name === except || take(row));
@@ -267,7 +417,33 @@
     renderTable();
   }
 
+  /** The filters for what came out differently than at the baseline; absent where nothing did. */
+  function renderSince() {
+    const chips = byId('since');
+    const names = [...new Set(runs.filter((run) => run.shown.held).map((run) => run.shown.held.named))];
+    const baseline = names.length === 1 ? names[0] : 'baseline';
+    if (!chips.childElementCount) {
+      for (const side of ['broke', 'mended']) {
+        if (!rows.some((row) => row.since === side)) continue;
+        const chip = make('button', { type: 'button', class: side, 'data-since': side });
+        chip.addEventListener('click', () => {
+          state.since = state.since === side ? '' : side;
+          update();
+        });
+        chips.append(chip);
+      }
+    }
+    for (const chip of chips.children) {
+      const { since } = chip.dataset;
+      const count = rows.filter((row) => row.since === since && takesRow(row, 'since')).length;
+      chip.setAttribute('aria-pressed', String(state.since === since));
+      chip.replaceChildren(`${since === 'broke' ? '▼' : '▲'} ${since} since `, said(baseline), ` ${whole(count)}`);
+    }
+    chips.hidden = !chips.childElementCount;
+  }
+
   function renderChips() {
+    renderSince();
     const counts = {};
     for (const row of rows) if (takesRow(row, 'outcome')) counts[row.outcome] = (counts[row.outcome] || 0) + 1;
     const present = OUTCOMES.filter((outcome) => rows.some((row) => row.outcome === outcome));
@@ -287,7 +463,7 @@
       chip.setAttribute('aria-pressed', String(state.outcomes.has(outcome)));
       chip.textContent = `${SIGNS[outcome]} ${outcome} ${whole(counts[outcome] || 0)}`;
     }
-    byId('reset').hidden = !(state.words.length || state.outcomes.size || state.suite || state.prompt || state.model || state.tag);
+    byId('reset').hidden = !(state.words.length || state.outcomes.size || state.suite || state.prompt || state.model || state.tag || state.since);
   }
 
   // The table, a page at a time
@@ -396,6 +572,7 @@
   }
 
   function factsOf(row) {
+    const since = runs[row.run].shown.held;
     const usage = (row.answer && row.answer.usage) || {};
     const tokens = usage.input_tokens || usage.output_tokens ? `${whole(usage.input_tokens || 0)} in, ${whole(usage.output_tokens || 0)} out` : null;
     const facts = [
@@ -404,6 +581,8 @@
       ['suite', runs.length > 1 ? row.suite : null],
       ['score', row.score === undefined ? null : figure(row.score)],
       ['cost', row.cost_usd === undefined ? 'not known' : dollars(row.cost_usd)],
+      ['judging', row.judge_usd ? dollars(row.judge_usd) : null],
+      [`since ${since ? since.named : ''}`, row.change || null],
       ['latency', row.latency_ms === undefined ? null : time(row.latency_ms)],
       ['tokens', tokens],
       ['finish', row.answer && row.answer.finish_reason !== 'stop' ? row.answer.finish_reason : null],
@@ -442,11 +621,18 @@
     if (!row.scores) return null;
     const body = make('tbody');
     const judges = runs[row.run].judges || [];
+    const makerOf = (score) => [
+      score.engine ? `engine ${[score.engine, score.engine_version].filter(Boolean).join(' ')}` : null,
+      score.judge ? `judge ${score.judge}` : null,
+      score.settings_hash ? `settings ${score.settings_hash.slice(0, 12)}` : null,
+      score.cost_usd === undefined || !score.judge ? null : dollars(score.cost_usd),
+    ].filter(Boolean);
     const add = (score, depth) => {
       const judge = judges.find((each) => each.settings_hash === score.settings_hash && each.judge === score.judge);
       const reason = make('td', {}, score.reason ? said(score.reason, 'div') : make('span', { class: 'said', text: score.outcome === 'pass' ? '' : score.outcome }));
       if (score.expected !== undefined && score.outcome !== 'pass' && row.answer) reason.append(comparison(score, row));
-      if (judge) reason.append(make('div', { class: 'meta' }, said(`${judge.judge}: ${judge.agreement}`)));
+      const maker = [...makerOf(score), ...(judge ? [judge.agreement] : [])];
+      if (maker.length) reason.append(make('div', { class: 'meta' }, ...maker.map((fact) => said(fact))));
       const numbers = [score.score === undefined ? null : figure(score.score), score.threshold === undefined ? null : `needs ${figure(score.threshold)}`, score.weight === undefined || score.weight === 1 ? null : `weight ${figure(score.weight)}`];
       body.append(make('tr', {}, make('td', { class: 'score-outcome' }, mark(score.outcome)), make('td', { class: `score-name depth-${Math.min(depth, 3)}` }, said(score.metric ? `${score.name} (${score.metric})` : score.name)), make('td', { class: 'number', text: numbers.filter(Boolean).join(', ') }), reason));
       for (const child of score.children || []) add(child, depth + 1);
@@ -689,7 +875,7 @@
   }
 
   function reset() {
-    Object.assign(state, { words: [], outcomes: new Set(), suite: '', prompt: '', model: '', tag: '' });
+    Object.assign(state, { words: [], outcomes: new Set(), suite: '', prompt: '', model: '', tag: '', since: '' });
     byId('search').value = '';
     for (const pick of document.querySelectorAll('.pick select')) pick.selectedIndex = 0;
     update();
