@@ -20,7 +20,6 @@ from promptstudio.evals.gate import Check
 from promptstudio.evals.paired import Paired
 from promptstudio.evals.records import RunRecord
 from promptstudio.evals.series import PASSED, whole_of
-from promptstudio.evals.statistics.schema import Comparison
 from promptstudio.evals.statistics.sentence import amount, conclusion, sentence
 from promptstudio.evals.suite import Suite
 from promptstudio.evals.sure import read_series
@@ -82,7 +81,7 @@ def _held(
     paired = held_against(against, baseline, finished.run, suite, settings, across_engines=options.across_engines)
     checks = (*finished.checks, *_checks(paired, against, suite))
     exit_code, said = verdict(finished.ended, checks, is_fresh=options.fresh)
-    if exit_code in (0, 1, 6):
+    if exit_code in (0, 1, 6) and not any(label_of(PASSED, against) == one.name and not one.is_met for one in checks):
         said = f"{said}; {conclusion_of(paired, against)}"
     run = replace(
         finished.run,
@@ -106,36 +105,29 @@ def _checks(paired: Sequence[Paired], against: Against, suite: Suite) -> Iterato
         for name, comparison in one.comparisons.items():
             if name not in gating:
                 continue
-            label = f"{name} against {against.named}"
+            label = label_of(name, against)
             if one.is_same:
                 yield Check(label, scope, wanted, "the same prompt and model", is_met=True)
                 continue
-            if is_worse(comparison):
-                yield Check(label, scope, wanted, conclusion(comparison, "worse"), is_met=False)
-                continue
-            unsure = comparison.verdict == "inconclusive"
-            is_met = not gate.inconclusive_fails if unsure else comparison.verdict != "regressed"
+            unsure = comparison.verdict == "inconclusive" and not comparison.is_surely_worse
+            is_met = not gate.inconclusive_fails if unsure else comparison.verdict in ("improved", "no worse")
             yield Check(label, scope, wanted, sentence(comparison), is_met, unsure)
         for name, why in one.refused.items():
             if name in gating:
-                yield Check(f"{name} against {against.named}", scope, wanted, f"not comparable: {why}", is_met=False)
+                yield Check(label_of(name, against), scope, wanted, f"not comparable: {why}", is_met=False)
 
 
-def is_worse(comparison: Comparison) -> bool:
-    """Whether it is worse, and not by luck, though perhaps by less than the margin: no reviewer wants that waved on."""
-    bound = comparison.interval.upper if comparison.better == "higher" else comparison.interval.lower
-    if bound is None or comparison.verdict != "inconclusive":
-        return False
-    return bound < 0 if comparison.better == "higher" else bound > 0
+def label_of(figure: str, against: Against) -> str:
+    return f"{figure} against {against.named}"
 
 
 def conclusion_of(paired: Sequence[Paired], against: Against) -> str:
     """Return what a reviewer should conclude, in one sentence: of the worst figure, the pass rate among equals."""
-    order = {"regressed": 0, "inconclusive": 1, "no worse": 2, "improved": 3}
+    order = {"regressed": 0, "worse": 0, "inconclusive": 1, "no worse": 2, "improved": 3}
     if paired and all(one.is_same for one in paired):
         return f"against {against.named}: the same prompt and model"
     found = [
-        (order[one.verdict], number, name, one)
+        (order["worse" if one.is_surely_worse else one.verdict], number, name, one)
         for each in paired
         for number, (name, one) in enumerate(each.comparisons.items())
     ]

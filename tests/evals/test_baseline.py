@@ -119,7 +119,7 @@ async def test_a_baseline_that_is_nothing_is_told_with_its_place_before_any_call
         await run(project, baseline="v9")
     path = project.root / "evals/greet.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("baseline: main", "baseline: v9"), encoding="utf-8")
-    with pytest.raises(SuiteFileError, match="gate.baseline: 'v9' is no run, and no revision") as caught:
+    with pytest.raises(SuiteFileError, match=r"gate\.baseline: 'v9' is no run, and no revision") as caught:
         await run(project)
     assert (caught.value.problems[0].file, caught.value.problems[0].line) == ("evals/greet.yaml", 5)
     with EvalStore(store_path(project.settings())) as store:

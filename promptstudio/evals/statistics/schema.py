@@ -126,6 +126,14 @@ class Comparison:
     clusters: int | None = None
     note: str | None = None
 
+    @property
+    def is_surely_worse(self) -> bool:
+        """Whether it is worse, and not by luck, though perhaps by less than the margin: the verdict stays open."""
+        bound = self.interval.upper if self.better == "higher" else self.interval.lower
+        if bound is None or self.verdict != "inconclusive" or not self.margin:
+            return False
+        return bound < 0 if self.better == "higher" else bound > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Holm:

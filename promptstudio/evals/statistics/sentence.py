@@ -12,9 +12,11 @@ def sentence(comparison: Comparison, *, unit: str = "points") -> str:
 
     `inconclusive (could detect 9 points; needs about 310 cases)`
     """
-    if comparison.verdict == "inconclusive":
+    if comparison.verdict == "inconclusive" and not comparison.is_surely_worse:
         return f"inconclusive{_could(comparison.detectable, unit)}"
     shown = _difference(comparison, unit)
+    if comparison.is_surely_worse:
+        return f"worse ({shown}; perhaps by less than the margin of {amount(comparison.margin, unit)})"
     if comparison.verdict == "no worse":
         return f"no worse ({shown}; margin {amount(comparison.margin, unit)})"
     return f"{comparison.verdict} ({shown})"
@@ -34,6 +36,8 @@ def conclusion(comparison: Comparison, name: str, *, unit: str = "points") -> st
         f"on {pairs}, {shown}.",
         "inconclusive": f"{pairs} cannot tell, {shown}{_could(comparison.detectable, unit, brackets=False)}.",
     }[comparison.verdict]
+    if comparison.is_surely_worse:
+        said = f"worse than the baseline on {pairs}, {shown}, though perhaps by less than {margin}."
     note = f" {comparison.note[0].upper()}{comparison.note[1:]}." if comparison.note else ""
     return f"{name}: {said}{note}"
 

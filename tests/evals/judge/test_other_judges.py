@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 Make = Callable[[Callable[["Question"], "Said"]], "Judged"]
 CASES = ", ".join(f"{{id: c{number}, inputs: {{name: N{number}}}}}" for number in range(4))
-SUITE = "prompt: greet\njudge: judge/{judge}\ncases: [{cases}]\nassert:\n  - {{llm-rubric: is kind, weight: {weight}}}\n  - contains: N\n"
+SUITE = """\
+prompt: greet
+judge: judge/{judge}
+cases: [{cases}]
+assert:
+  - {{llm-rubric: is kind, weight: {weight}}}
+  - contains: N
+"""
 
 
 @pytest.mark.parametrize(
