@@ -66,7 +66,9 @@ def measure(workspace: Workspace, options: argparse.Namespace) -> list[Bar]:
     if options.many:
         with workspace.provider("benchmarks.slow_provider", "0"):
             for each in compared:
-                found[each.name].many_mb.append(_asked(each, options.many).memory_mb)
+                took = _asked(each, options.many)
+                found[each.name].many_mb.append(took.memory_mb)
+                print(f"  {each.name}: {options.many} cases: {took.wall_s:.0f} s, {took.memory_mb:.0f} MB", flush=True)
     _show(found, options.many)
     return []
 

@@ -26,4 +26,4 @@ def _repeat(context: Context, words: tuple[str, ...], options: EvalOptions, *, h
     replay = options.wires.replay
     more = ("--replay", str(replay)) if replay is not None else ()
     has_model, is_part = bool(options.models), bool(options.selection.prompts)
-    return Repeat(context.program, (*where, *words), more, has_prompt, has_model, is_part)
+    return Repeat(context.program, (*where, *words), more, has_prompt, has_model, is_part=is_part)

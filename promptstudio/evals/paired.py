@@ -127,6 +127,7 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
     interval, detectable = comparison.interval, comparison.detectable
     return {
         "verdict": comparison.verdict,
+        "surely_worse": comparison.is_surely_worse,
         "baseline": comparison.baseline_mean,
         "candidate": comparison.candidate_mean,
         "difference": comparison.difference,

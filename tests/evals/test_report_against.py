@@ -89,6 +89,23 @@ def test_a_figure_stands_beside_the_baseline_with_difference_interval_and_verdic
     assert "inconclusive &#40;could detect 9 points; needs about 310 cases&#41;" in unsure
 
 
+@pytest.mark.parametrize(
+    ("figure", "more", "verdict"),
+    [
+        (compared(0.9, 0.88, "inconclusive", surely_worse=True, margin=0.05), {},
+         "🔻 worse &#40;perhaps by less than the margin of 5 points&#41;"),
+        (compared(0.9, 0.9, "inconclusive"), {"same": True}, "| the same prompt and model |"),
+        ({"verdict": "inconclusive", "difference": None}, {}, "| nothing to compare |"),
+        (compared(1.5, 2.5, "improved"), {}, "&#43;1 | "),
+        (compared(0.9, 0.9, "inconclusive", could_detect=None, needs_cases=None), {}, "⚠️ inconclusive<"),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_told_in_the_words_of_the_gate(figure: dict[str, Any], more: dict[str, Any], verdict: str) -> None:
+    found = one_target({"pass rate": compared(0.9, 0.9, "no worse"), "m": figure}, **more)
+    rows = text_of("markdown", held_report(totals={"against": found})).splitlines()
+    assert verdict in next(row for row in rows if row.startswith("| m |"))
+
+
 def test_what_was_not_compared_is_listed_with_the_reason() -> None:
     text = text_of("markdown", held_report())
     for part in (

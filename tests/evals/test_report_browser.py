@@ -191,7 +191,7 @@ def test_the_page_opens_without_an_error_and_asks_for_nothing_but_itself(reader:
     assert reader.texts(".verdict") == ["✗ Gate missed"]
     assert len(reader.cases) == 10
     reader.one("#cases tbody tr").click()
-    assert reader.is_case_open
+    reader.until(lambda: reader.is_case_open)
     assert reader.problems == []
     assert reader.requests == [page.as_uri()]
 

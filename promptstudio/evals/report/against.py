@@ -31,7 +31,10 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A figure beside that of the baseline. What is not known is a dash."""
+    """A figure beside that of the baseline. What is not known is a dash.
+
+    `kind` is the verdict as one word to color it by; empty where there was nothing to judge.
+    """
 
     name: str
     baseline: str
@@ -164,20 +167,27 @@ def _compared(name: str, found: Mapping[str, Any], *, is_same: bool) -> Compared
     unit = "points" if all(0 <= mean <= 1 for mean in (before, now) if mean is not None) else ""
     difference, lower, upper = (found.get(key) for key in ("difference", "lower", "upper"))
     interval = "–" if lower is None or upper is None else f"{signed(lower, unit)} to {signed(upper, unit)}"
-    verdict = str(found.get("verdict") or "–")
-    if is_same:
-        verdict = "the same prompt and model"
-    elif difference is None:
-        verdict = "nothing to compare"
+    kind = "regressed" if found.get("surely_worse") else str(found.get("verdict") or "")
     return Compared(
         name,
         value_text(name, before),
         value_text(name, now),
         "–" if difference is None else signed(difference, unit),
         interval,
-        verdict + (_could(found, unit) if verdict == "inconclusive" else ""),
-        verdict,
+        _verdict(found, unit, is_same=is_same),
+        "" if is_same or difference is None else kind,
     )
+
+
+def _verdict(found: Mapping[str, Any], unit: str, *, is_same: bool) -> str:
+    if is_same:
+        return "the same prompt and model"
+    if found.get("difference") is None:
+        return "nothing to compare"
+    if found.get("surely_worse"):
+        return f"worse (perhaps by less than the margin of {amount(found.get('margin') or 0.0, unit)})"
+    verdict = str(found.get("verdict") or "–")
+    return verdict + (_could(found, unit) if verdict == "inconclusive" else "")
 
 
 def _could(found: Mapping[str, Any], unit: str) -> str:
