@@ -37,7 +37,7 @@ def flip_lines(figures: Mapping[str, Mapping[str, Any]], named: str) -> Iterator
         yield f"mended since {named}: {_cases(found['mended'], found['mended_count'])}"
     for side, said in (("only_baseline", f"only at {named}"), ("only_candidate", f"not at {named}")):
         if found[side]:
-            yield f"{said}: {_named(found[side], len(found[side]))}"
+            yield f"{said}: {_named(found[side], found.get(f'{side}_count', len(found[side])))}"
 
 
 def _cases(flips: Sequence[Mapping[str, Any]], count: int) -> str:

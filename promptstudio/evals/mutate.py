@@ -18,7 +18,6 @@ from typing import Any
 from promptstudio.evals.assertions.assertion import Assertion, Setting
 from promptstudio.evals.assertions.reasons import path_text, quoted
 from promptstudio.evals.assertions.score import case_outcome, score_answer
-from promptstudio.evals.judge.pinned import is_judged
 from promptstudio.evals.mutations import MUTATIONS, Mutation, mutants_of
 from promptstudio.evals.plan import COMPARING, Plan, Task
 from promptstudio.evals.schema import Answer, Case, Score
@@ -179,10 +178,8 @@ class _Mutating:
             return "it compares the answers of several prompts or models"
         if self.options.judged:
             return None
-        if is_judged(assertion):
-            return (
-                "it needs a judge (--judge asks one)" if assertion.needs_judge else "it is a metric (--judge asks it)"
-            )
+        if assertion.needs_judge:
+            return "it needs a judge (--judge asks one)"
         return "it needs an embedding model (--judge asks one)" if _embeds(assertion) else None
 
     def _of_suite(self, assertion: Assertion) -> bool:
@@ -261,7 +258,11 @@ def label_of(assertion: Assertion, *, of_suite: bool) -> str:
 
 
 def _embeds(assertion: Assertion) -> bool:
-    return assertion.name == "similar" or any(_embeds(member) for member in assertion.members)
+    if "/" in assertion.name:
+        from promptstudio.evals.metrics.table import METRICS  # for suites with metrics only
+
+        return METRICS[assertion.name].embeds
+    return assertion.name.startswith("similar") or any(_embeds(member) for member in assertion.members)
 
 
 def _units(

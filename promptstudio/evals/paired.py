@@ -147,6 +147,8 @@ def comparison_data(comparison: Comparison) -> dict[str, Any]:
         "mended_count": len(comparison.mended),
         "only_baseline": list(comparison.only_baseline[:MAX_LISTED]),
         "only_candidate": list(comparison.only_candidate[:MAX_LISTED]),
+        "only_baseline_count": len(comparison.only_baseline),
+        "only_candidate_count": len(comparison.only_candidate),
         "unmatched": len(comparison.only_baseline) + len(comparison.only_candidate),
         "note": comparison.note,
     }

@@ -100,3 +100,16 @@ def test_a_hostile_data_file_ends_with_2_and_its_line(project: Project, ps: Scri
 
     assert done.code == 2
     assert done.err.startswith("error: bad.jsonl:2: not usable JSON: NaN is not a JSON number")
+
+
+def test_a_metric_that_asks_nobody_is_tried_without_a_judge(project: Project, ps: Script) -> None:
+    project.write(
+        "evals/overlap.yaml",
+        "prompt: greet\ncases: [{inputs: {name: Ada}, expected_output: Say hello to Ada in a warm way.}]\n"
+        "metrics: [ragas/rouge_score: {threshold: 0.9}, ragas/semantic_similarity]\n",
+    )
+    assert ps("eval", "evals/overlap.yaml").code == 0
+    done = ps("mutate", "evals/overlap.yaml")
+    assert done.code == 0, done.err
+    assert "ragas/rouge_score" in done.out
+    assert "ragas/semantic_similarity: it needs an embedding model" in done.out + done.err
