@@ -9,6 +9,8 @@ import asyncio
 import json
 import sys
 
+from benchmarks.slow_provider import main
+
 VERDICT = {"reason": "It meets the rubric.", "pass": True, "score": 0.9}
 
 
@@ -28,31 +30,5 @@ def body(asked: bytes) -> bytes:
     return json.dumps(reply).encode()
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:
-    try:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = next(
-                int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
-            )
-            asked = await reader.readexactly(length)
-            await asyncio.sleep(delay_s)
-            reply = body(asked)
-            writer.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(reply) + reply
-            )
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        pass  # the client has gone
-    finally:
-        writer.close()
-
-
-async def main(delay_s: float) -> None:
-    server = await asyncio.start_server(lambda reader, writer: serve(reader, writer, delay_s), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    async with server:
-        await server.serve_forever()
-
-
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) / 1000))
+    asyncio.run(main(float(sys.argv[1]) / 1000, answer=body))

@@ -12,6 +12,8 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -40,8 +42,13 @@ def body(asked: bytes) -> bytes:
 
 
 async def serve(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float, log: TextIO | None = None
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    delay_s: float,
+    log: TextIO | None = None,
+    answer: Callable[[bytes], bytes] = body,
 ) -> None:
+    """Answer what comes over one connection, each request after a while, until the client has gone."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = next(
@@ -50,7 +57,7 @@ async def serve(
             asked = await reader.readexactly(length)
             asked_at = time.time()
             await asyncio.sleep(delay_s)
-            reply = body(asked)
+            reply = answer(asked)
             if log is not None:
                 question = json.loads(asked)["messages"][-1]["content"]
                 print(json.dumps([asked_at, time.time(), question]), file=log, flush=True)
@@ -59,13 +66,14 @@ async def serve(
             )
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
-        pass  # the client has gone
+        pass  # the client has gone, which is how every connection ends
     finally:
         writer.close()
 
 
-async def main(delay_s: float, log: TextIO | None) -> None:
-    server = await asyncio.start_server(lambda reader, writer: serve(reader, writer, delay_s, log), "127.0.0.1", 0)
+async def main(delay_s: float, log: TextIO | None = None, answer: Callable[[bytes], bytes] = body) -> None:
+    """Serve on a port of the system's choice, which is printed, until the process is ended."""
+    server = await asyncio.start_server(partial(serve, delay_s=delay_s, log=log, answer=answer), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from importlib import import_module
-from typing import Any
 
 from promptstudio.config import Settings
 from promptstudio.evals.baseline import Against, find_baseline, held_against, paired_data
@@ -135,9 +134,3 @@ def conclusion_of(paired: Sequence[Paired], against: Against) -> str:
         return f"nothing could be compared with {against.named}"
     _, _, name, worst = min(found, key=lambda row: row[:2])
     return f"against {against.named}: {conclusion(worst, name)}"
-
-
-def comparison_rows(run: RunRecord) -> list[dict[str, Any]]:
-    """Return what a stored run found against its baseline, target by target; empty where it had none."""
-    found: list[dict[str, Any]] = run.totals.get("against", {}).get("targets", [])
-    return found

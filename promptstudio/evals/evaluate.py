@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from promptstudio.cache.choose import WireChoice, open_wires
@@ -17,6 +16,7 @@ from promptstudio.config import Settings
 from promptstudio.errors import Inconclusive, Interrupted, PromptStudioError
 from promptstudio.evals.assertions.assertion import Judge, Setting
 from promptstudio.evals.assertions.functions import Functions
+from promptstudio.evals.begun import begun_run
 from promptstudio.evals.calibrations import standing_of
 from promptstudio.evals.early import Early, early_of
 from promptstudio.evals.embedder import RunEmbedder
@@ -35,11 +35,10 @@ from promptstudio.evals.suite import Suite
 from promptstudio.evals.sure import needs_cases, read_series, run_figures, sure_check
 from promptstudio.evals.totals import Totals, totals_data
 from promptstudio.history import open_history
-from promptstudio.history.ids import new_id, utc_now
+from promptstudio.history.ids import utc_now
 from promptstudio.providers.call import ProviderWires
 from promptstudio.providers.schema import Wires
 from promptstudio.runner import Runner
-from promptstudio.versions.git import git_facts, git_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,8 @@ def with_figures(finished: Finished, suite: Suite, settings: Settings) -> Finish
         return finished
     series = read_series(finished.run, settings) if needs_cases(finished.totals) else None
     figures = run_figures(finished.totals, series, suite.gate.confidence)
-    checks = tuple(sure_check(check, figures, _limit(check, suite)) for check in finished.checks)
+    totals = finished.totals
+    checks = tuple(sure_check(check, figures, _limit(check, suite), totals, series) for check in finished.checks)
     run = replace(finished.run, checks=checks, totals={**finished.run.totals, "figures": figures})
     return recorded(replace(finished, run=run, checks=checks), settings)
 
@@ -292,40 +292,15 @@ def _nothing() -> None:
 
 
 def _record(plan: Plan, settings: Settings, options: EvalOptions, store: EvalStore) -> RunRecord:
-    root = settings.root or Path.cwd()
-    facts = git_facts(plan.suite.path, root)
-    targets = [
-        {
-            "prompt": each.address,
-            "model": each.model,
-            "behavior": each.prompt.identity.behavior,
-            "file": each.prompt.shown_path,  # where reports point at
-            "line": each.prompt.messages[0].line if each.prompt.messages else None,
-        }
-        for each in plan.targets
-    ]
-    return RunRecord(
-        id=new_id(),
-        suite=plan.suite.name,
-        suite_file=plan.suite.shown,
-        suite_digest=plan.suite.settings_digest,
-        created_at=utc_now(),
-        user=git_user(root),
-        prompts={each.address: each.prompt.identity.behavior for each in plan.targets},
-        models=tuple(dict.fromkeys(each.model for each in plan.targets)),
-        commit=facts.commit,
-        dirty=facts.dirty,
-        judge=plan.judges(),
-        options={
-            "targets": targets,
-            "selection": _plain(asdict(options.selection)),
-            "models": list(options.models),
-            "concurrency": options.concurrency,
-            "owner": store.owner(),
-            "mark": _mark(options),
-            **({"graded": options.grading.id} if options.grading is not None else {}),
-        },
-    )
+    chosen = {
+        "selection": _plain(asdict(options.selection)),
+        "models": list(options.models),
+        "concurrency": options.concurrency,
+        "owner": store.owner(),
+        "mark": _mark(options),
+        **({"graded": options.grading.id} if options.grading is not None else {}),
+    }
+    return replace(begun_run(plan, settings, chosen), judge=plan.judges())
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from promptstudio.evals.series import By, Series
 from promptstudio.evals.statistics.figures import figure, flake_rate, pass_at_k, pass_hat_k, share
-from promptstudio.evals.statistics.schema import Figure
+from promptstudio.evals.statistics.gates import gate_one
+from promptstudio.evals.statistics.schema import Certainty, Figure
 from promptstudio.evals.totals import Totals
 
 MAX_K = 5
@@ -34,13 +35,29 @@ def figures_of(series: Series, confidence: float = 0.95) -> dict[str, Any]:
 
 def _with_missing(series: Series) -> By:
     """An error, or what could not be judged, has not passed."""
-    return {**{case: [0.0] for case in series.missing}, **series.passed}
+    cases = dict.fromkeys((*series.passed, *series.unjudged))
+    return {case: [*series.passed.get(case, ()), *[0.0] * series.unjudged.get(case, 0)] for case in cases}
+
+
+def gate_certainty(series: Series, name: str, limit: float, confidence: float = 0.95) -> Certainty:
+    """Say whether luck could explain on which side of its limit a figure is: the pass rate, or the mean of a metric."""
+    by = _with_missing(series) if name == "pass_rate" else series.metrics.get(name, {})
+    values, clusters = _case_values(by, series.clusters)
+    at_least = name not in series.lower
+    return gate_one(values, limit, clusters=clusters, at_least=at_least, confidence=confidence).certainty
 
 
 def _figure(by: Mapping[str, Sequence[float]], clusters: Mapping[str, str], confidence: float) -> dict[str, Any]:
-    values = [fmean(repeats) for repeats in by.values()]
-    named = [clusters.get(case, f"\0{case}") for case in by] if clusters else None
+    values, named = _case_values(by, clusters)
     return figure_data(figure(values, clusters=named, confidence=confidence))
+
+
+def _case_values(
+    by: Mapping[str, Sequence[float]], clusters: Mapping[str, str]
+) -> tuple[list[float], list[str] | None]:
+    """Return one value a case, the mean of its repeats, and the clusters where there are any."""
+    named = [clusters.get(case, f"\0{case}") for case in by] if clusters else None
+    return [fmean(repeats) for repeats in by.values()], named
 
 
 def _repeated(passed: By) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
-from pathlib import Path
 
 from promptstudio.config import Settings
+from promptstudio.evals.begun import begun_run
 from promptstudio.evals.keeper import marked_key
 from promptstudio.evals.plan import Plan, Task, plan_suite
 from promptstudio.evals.records import CaseResult, RunRecord
@@ -22,8 +22,7 @@ from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.evals.suite import Suite
 from promptstudio.evals.totals import Totals, totals_data
 from promptstudio.exchange.schema import AnswerSet, Said
-from promptstudio.history.ids import new_id, utc_now
-from promptstudio.versions.git import git_facts, git_user
+from promptstudio.history.ids import utc_now
 
 MARK = "import"
 _AT_ONCE = 500
@@ -104,34 +103,5 @@ def _answer(one: Said, earlier: tuple[Answer, ...]) -> Answer:
 
 
 def _record(plan: Plan, found: AnswerSet, settings: Settings) -> RunRecord:
-    root = settings.root or Path.cwd()
-    facts = git_facts(plan.suite.path, root)
-    target = plan.targets[0]
-    behavior = target.prompt.identity.behavior
-    return RunRecord(
-        id=new_id(),
-        suite=plan.suite.name,
-        suite_file=plan.suite.shown,
-        suite_digest=plan.suite.settings_digest,
-        created_at=utc_now(),
-        user=git_user(root),
-        prompts={target.address: behavior},
-        models=(target.model,),
-        commit=facts.commit,
-        dirty=facts.dirty,
-        options={
-            "targets": [
-                {
-                    "prompt": target.address,
-                    "model": target.model,
-                    "behavior": behavior,
-                    "file": target.prompt.shown_path,
-                    "line": target.prompt.messages[0].line if target.prompt.messages else None,
-                }
-            ],
-            "selection": {},
-            "models": [],
-            "mark": MARK,
-            "imported": {"file": found.source, "format": found.format},
-        },
-    )
+    source = {"file": found.source, "format": found.format}
+    return begun_run(plan, settings, {"selection": {}, "models": [], "mark": MARK, "imported": source})

@@ -47,6 +47,7 @@ class Series:
     makers: dict[str, set[Maker]] = field(default_factory=dict)
     deciding: set[str] = field(default_factory=set)
     missing: dict[str, Outcome] = field(default_factory=dict)
+    unjudged: dict[str, int] = field(default_factory=dict)  # how many answers to a case have no such outcome
     lower: set[str] = field(default_factory=set)  # metrics of which less is better
 
     def add(self, result: CaseResult) -> None:
@@ -57,6 +58,7 @@ class Series:
             self.passed.setdefault(case, []).append(float(result.outcome == "pass"))
         elif result.outcome != "skipped":
             self.missing[case] = result.outcome
+            self.unjudged[case] = self.unjudged.get(case, 0) + 1
         for name, value in result.metrics.items():
             self.metrics.setdefault(name, {}).setdefault(case, []).append(value)
         for score in flat_scores(result.scores):
@@ -117,6 +119,8 @@ def whole_of(series: Mapping[Target, Series]) -> Series:
             whole.makers.setdefault(name, set()).update(makers)
         whole.clusters |= one.clusters
         whole.missing |= one.missing
+        for case, count in one.unjudged.items():
+            whole.unjudged[case] = whole.unjudged.get(case, 0) + count
         whole.lower |= one.lower
         whole.deciding |= one.deciding
     return whole

@@ -41,7 +41,7 @@ from promptstudio.evals.rows import (
 )
 from promptstudio.evals.runner import Stored
 from promptstudio.evals.schema import Outcome
-from promptstudio.evals.storefile import made_file, opened_file, translated
+from promptstudio.evals.storefile import made_file, opened_file, transaction, translated
 from promptstudio.evals.totals import OUTCOMES
 from promptstudio.history import owners
 from promptstudio.prompts.secrets import redact
@@ -297,14 +297,8 @@ class EvalStore:
             if self._connection is None:
                 self._connection = made_file(self.path, self._clean)
             connection = self._connection
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
 
     def _locks_dir(self) -> Path:
         return self.path.with_name("evals.locks")

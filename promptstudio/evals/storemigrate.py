@@ -18,7 +18,7 @@ from promptstudio.evals.packing import DAMAGED, Clean, plain
 from promptstudio.evals.records import CaseResult
 from promptstudio.evals.rows import CACHED, REUSED, Targets, Writer, dollars
 from promptstudio.evals.schema import Answer, Score
-from promptstudio.evals.storefile import SCHEMA, VERSION, statements
+from promptstudio.evals.storefile import SCHEMA, VERSION, statements, transaction
 from promptstudio.evals.totals import OUTCOMES
 from promptstudio.types import ErrorInfo, ToolCall, Usage
 
@@ -34,16 +34,10 @@ SELECT r.run, r.seq, r.key, a.key, r.target, r.repeat, r.outcome, r.score, r.cos
 def migrate(connection: sqlite3.Connection, clean: Clean) -> None:
     """Bring a file up to date. What is blanked out now leaves nothing in the file."""
     connection.execute("PRAGMA secure_delete = ON")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         if connection.execute("PRAGMA user_version").fetchone()[0] == 1:  # nobody was faster
             _from_1_or_damaged(connection, clean)
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _from_1_or_damaged(connection: sqlite3.Connection, clean: Clean) -> None:

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from promptstudio.config import Settings
-from promptstudio.evals.figures import figures_of, quick_figures
+from promptstudio.evals.figures import figures_of, gate_certainty, quick_figures
 from promptstudio.evals.gate import Check, share_text
 from promptstudio.evals.records import RunRecord
 from promptstudio.evals.series import Series, Target, series_of, whole_of
+from promptstudio.evals.statistics.gates import gate_share
+from promptstudio.evals.statistics.schema import Certainty
 from promptstudio.evals.store import EvalStore, store_path
 from promptstudio.evals.totals import Totals
 
@@ -39,8 +41,10 @@ def run_figures(totals: Totals, series: Mapping[Target, Series] | None, confiden
     return found
 
 
-def sure_check(check: Check, figures: Figures, limit: float | None) -> Check:
-    """Add to a check of the whole suite how sure its figure is."""
+def sure_check(
+    check: Check, figures: Figures, limit: float | None, totals: Totals, series: Mapping[Target, Series] | None
+) -> Check:
+    """Add to a check of the whole suite how sure its figure is: its interval, and whether luck could explain it."""
     if check.scope:
         return check
     name = check.name.removesuffix(" mean")
@@ -49,6 +53,14 @@ def sure_check(check: Check, figures: Figures, limit: float | None) -> Check:
         return check
     texts = [share_text(found[part]) if name == "pass_rate" else f"{found[part]:.3g}" for part in ("lower", "upper")]
     note = f"{found['confidence']:.0%} interval {texts[0]} to {texts[1]}"
-    if limit is not None and found["lower"] < limit < found["upper"]:
+    if limit is not None and 0 < limit < 1 and _certainty(name, limit, found, totals, series) == "uncertain":
         note += "; with so few cases that may be luck"
     return replace(check, note=note)
+
+
+def _certainty(
+    name: str, limit: float, found: Figures, totals: Totals, series: Mapping[Target, Series] | None
+) -> Certainty:
+    if series is None:
+        return gate_share(totals.counts["pass"], totals.judged, limit, confidence=found["confidence"]).certainty
+    return gate_certainty(whole_of(series), name, limit, found["confidence"])
